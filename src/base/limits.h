@@ -1,0 +1,73 @@
+/* Every limit on what a peer can make us hold, each with its reason. Rooms
+ * include this; nobody writes a bare number for a bound. Octets unless said.
+ */
+#ifndef BV_BASE_LIMITS_H
+#define BV_BASE_LIMITS_H
+
+/* A CSR with an RSA-4096 key and a hundred SANs is below 8 KiB. */
+#define LIMIT_CSR 16384
+/* A certificate of ours is below 1 KiB; foreign IDevIDs reach 4 KiB. */
+#define LIMIT_CERT 16384
+/* Certificates in a chain a peer presents (leaf, 4 intermediates, root). */
+#define LIMIT_CHAIN 6
+/* Extensions in one certificate or CSR; real ones hold at most 20. */
+#define LIMIT_EXTENSIONS 64
+/* GeneralNames in one SAN; a gateway with many addresses has a dozen. */
+#define LIMIT_SAN 100
+/* One subject or issuer Name, encoded. */
+#define LIMIT_NAME 1024
+/* RDNs in one Name. */
+#define LIMIT_RDN 32
+/* A device name: fits CN (ub-common-name 64), plus NUL. */
+#define LIMIT_DEVICE_NAME 64
+/* Names of profiles, CAs, groups, labels. */
+#define LIMIT_SHORT_NAME 64
+/* SubjectPublicKeyInfo: RSA-8192 is 1,060. */
+#define LIMIT_SPKI 1200
+/* A signature: RSA-8192 is 1,024. */
+#define LIMIT_SIGNATURE 1100
+/* Serial numbers: RFC 5280 4.1.2.2 caps them at 20 octets. */
+#define LIMIT_SERIAL 20
+
+/* HTTP request line; an OCSP GET of 4 KiB is the longest honest one. */
+#define LIMIT_HTTP_LINE 8192
+/* All header fields of one request together. */
+#define LIMIT_HTTP_HEADER 16384
+/* Header fields in one request; browsers send about 20. */
+#define LIMIT_HTTP_FIELDS 64
+/* A request body: base64 of LIMIT_CSR with line breaks, and room. */
+#define LIMIT_HTTP_BODY 65536
+/* Octets of chunk framing beyond data (sizes and trailers). */
+#define LIMIT_HTTP_CHUNK_LINE 1024
+/* Total time to receive one request, first octet to last (ms). */
+#define LIMIT_REQUEST_MS 15000
+/* TLS handshake, from accept (ms). */
+#define LIMIT_HANDSHAKE_MS 10000
+/* A kept-alive connection without a request (ms). */
+#define LIMIT_IDLE_MS 60000
+/* Connections one address may hold; a NAT of a large site is 200. */
+#define LIMIT_PER_ADDRESS 6000
+/* Connections one door holds. */
+#define LIMIT_CONNECTIONS 12000
+
+/* OCSP: CertIDs in one request; the request itself. */
+#define LIMIT_OCSP_CERTS 16
+#define LIMIT_OCSP_REQUEST 8192
+/* Answers a door keeps. */
+#define LIMIT_OCSP_CACHE 65536
+
+/* One message between processes, without its header. */
+#define LIMIT_MESSAGE 262144
+/* What one channel may have queued before its writer is refused. */
+#define LIMIT_CHANNEL_QUEUE 8388608
+/* Requests from doors that core works on at once. */
+#define LIMIT_INFLIGHT 4096
+
+/* One audit entry; tlog-tiles bundles cap an entry at 65,535. */
+#define LIMIT_AUDIT_ENTRY 4096
+/* Requests waiting for approval, over all devices. */
+#define LIMIT_PENDING 10000
+/* Rows in one page of an admin listing. */
+#define LIMIT_PAGE 1000
+
+#endif

@@ -1,0 +1,36 @@
+/* Signing as the rest of the house sees it: submit a job, be called back.
+ * Two makers: signer_client_new (client.c, over a channel to the signer
+ * process) and signer_soft_new (soft.c, keys in this process: brevet init and
+ * tests). Jobs of one signer finish in the order of submission. A job lives in
+ * the callback's tbs/signature spans only for the call. */
+#ifndef BV_SIGNER_SIGNER_H
+#define BV_SIGNER_SIGNER_H
+
+#include "base/span.h"
+
+/* err is BV_OK with the result (a signature in the form X.509 wants: DER
+ * ECDSA-Sig-Value, raw RSA, raw Ed25519; or a SubjectPublicKeyInfo), or
+ * UNAVAILABLE (signer gone: ask again), WRONG_KEY (no such key), CRYPTO. */
+typedef void signer_done_fn(void *user, uint64_t ticket, enum bv_err err,
+                            struct span result);
+
+struct signer {
+    void *ctx;
+    /* sign signs tbs with the named CA or log key; the algorithm is the
+     * key's own (alg_sig_of_key). Names: "<ca name>", "log". */
+    enum bv_err (*sign)(void *ctx, uint64_t ticket, const char *key,
+                        struct span tbs) BV_CHECKED;
+    /* ocsp_key makes a fresh responder key for the CA, kept aside until
+     * ocsp_cert; the result is its SubjectPublicKeyInfo. */
+    enum bv_err (*ocsp_key)(void *ctx, uint64_t ticket,
+                            const char *ca) BV_CHECKED;
+    /* ocsp_cert installs the certificate for that key and starts using it. */
+    enum bv_err (*ocsp_cert)(void *ctx, uint64_t ticket, const char *ca,
+                             struct span cert) BV_CHECKED;
+    /* serial_key hands over what the responder needs to map a serial to the
+     * status map: the key of pki/serial.h, and each CA's issuer id. */
+    enum bv_err (*serial_key)(void *ctx, const uint8_t key[16]) BV_CHECKED;
+    void (*close)(void *ctx);
+};
+
+#endif

@@ -1,0 +1,228 @@
+/* The store: everything Brevet must not forget, as a struct of functions over
+ * any database. One writer (core). Synchronous; called from one thread.
+ *
+ * Transactions: begin .. commit bracket every change; what is written between
+ * becomes durable together at commit (one fsync for the whole batch) and not
+ * at all otherwise. Reads see the open transaction's own writes. Spans handed
+ * to a row callback live only for the call. No function is O(rows) unless its
+ * comment says so; listings page by key ("after"), never by offset.
+ *
+ * Errors: NOT_FOUND; CONFLICT (a unique rule); DISK_FULL, IO, BUSY (a lock of
+ * another process), CORRUPT (the database is damaged: stop). After any SELF
+ * error inside a transaction, rollback. */
+#ifndef BV_STORE_STORE_H
+#define BV_STORE_STORE_H
+
+#include "base/limits.h"
+#include "base/span.h"
+
+/* One certificate. seq is the number inside its serial (ARCHITECTURE,
+ * "serial numbers") and the row's key; rows arrive in key order. */
+struct store_cert {
+    uint64_t seq;
+    uint8_t issuer;              /* store_issuer.id */
+    int64_t device;              /* store_device.id; 0: not a device's */
+    char profile[LIMIT_SHORT_NAME];
+    int64_t not_before, not_after;
+    struct span serial;          /* content octets of the INTEGER */
+    struct span key_hash;        /* SHA-256 of the SubjectPublicKeyInfo, 32 */
+    struct span request_hash;    /* idempotency key, 32; empty: none */
+    struct span der;
+    uint64_t replaces;           /* seq of the certificate renewed; 0: none */
+    /* status: -1 good, else RFC 5280 CRLReason (6 is hold) */
+    int reason;
+    int64_t revoked_at;          /* 0 when good */
+};
+
+struct store_device {
+    int64_t id;
+    char name[LIMIT_DEVICE_NAME + 1];
+    char group[LIMIT_SHORT_NAME];
+    char profile[LIMIT_SHORT_NAME]; /* of its newest certificate */
+    int64_t created_at, last_seen;
+    bool blocked;                   /* may not enrol or renew */
+};
+
+enum store_token_kind { STORE_TOKEN_DEVICE = 1, STORE_TOKEN_GROUP };
+
+struct store_token {
+    int64_t id;
+    enum store_token_kind kind;
+    struct span hash;                /* SHA-256 of the secret, 32 octets */
+    char device[LIMIT_DEVICE_NAME + 1]; /* DEVICE: the only name it enrols */
+    char group[LIMIT_SHORT_NAME];       /* GROUP: where its devices go */
+    char profile[LIMIT_SHORT_NAME];     /* "" : the door's default */
+    int64_t uses_left;               /* 0: spent */
+    int64_t expires_at, created_at;
+    char created_by[LIMIT_SHORT_NAME];
+    bool revoked;
+};
+
+enum store_pending_state { STORE_PENDING_WAITING = 1, STORE_PENDING_APPROVED, STORE_PENDING_DENIED };
+
+struct store_pending {
+    int64_t id;
+    struct span digest;              /* of identity, key and names, 32 */
+    enum store_pending_state state;
+    char device[LIMIT_DEVICE_NAME + 1];
+    char profile[LIMIT_SHORT_NAME];
+    char peer[64];
+    struct span csr;
+    int64_t created_at;
+    char decided_by[LIMIT_SHORT_NAME];
+};
+
+struct store_issuer {
+    uint8_t id;                      /* 1..255, never reused */
+    char name[LIMIT_SHORT_NAME];
+    struct span key_hash;            /* SHA-256 of its SPKI, 32 */
+    struct span cert;                /* DER, the newest for this key */
+};
+
+/* A status change, in the order it happened (for the status map and CRLs). */
+struct store_change {
+    uint64_t change;                 /* 1, 2, 3 … */
+    uint64_t seq;
+    uint8_t issuer;
+    int reason;                      /* -1: released to good */
+    int64_t at;
+};
+
+struct store_revoked {
+    uint64_t seq;
+    struct span serial;
+    int reason;
+    int64_t at, not_after;
+};
+
+struct store_crl {
+    uint8_t issuer;
+    uint64_t number;
+    int64_t this_update, next_update;
+    struct span sha256;              /* of the published file, 32 */
+};
+
+struct store_cert_filter {
+    uint64_t after;                  /* keyset: seq greater than this */
+    int64_t device;                  /* 0: any */
+    int64_t expires_before;          /* 0: any; else in order of expiry */
+    int status;                      /* -2 any, -1 good, -3 revoked */
+    unsigned limit;                  /* at most LIMIT_PAGE */
+};
+
+typedef enum bv_err store_cert_fn(void *user, const struct store_cert *row);
+typedef enum bv_err store_device_fn(void *user, const struct store_device *row);
+typedef enum bv_err store_token_fn(void *user, const struct store_token *row);
+typedef enum bv_err store_pending_fn(void *user, const struct store_pending *row);
+typedef enum bv_err store_issuer_fn(void *user, const struct store_issuer *row);
+typedef enum bv_err store_change_fn(void *user, const struct store_change *row);
+typedef enum bv_err store_revoked_fn(void *user, const struct store_revoked *row);
+typedef enum bv_err store_bytes_fn(void *user, uint64_t index, struct span bytes);
+/* done and total in pages; return an error to stop */
+typedef enum bv_err store_progress_fn(void *user, uint64_t done, uint64_t total);
+
+struct store {
+    void *ctx;
+
+    enum bv_err (*begin)(void *ctx);
+    enum bv_err (*commit)(void *ctx);
+    void (*rollback)(void *ctx);
+
+    /* meta: small named values (schema-independent settings, keys) */
+    enum bv_err (*meta_get)(void *ctx, const char *key, uint8_t *buf,
+                            size_t cap, size_t *ret_len);
+    enum bv_err (*meta_put)(void *ctx, const char *key, struct span value);
+
+    /* sequence_reserve hands out count numbers starting at *ret_first (>= 1);
+     * inside a transaction; they may be used only after it committed. */
+    enum bv_err (*sequence_reserve)(void *ctx, uint64_t count,
+                                    uint64_t *ret_first);
+
+    /* issuer_put inserts (id 0: *ret_id gets the new one) or updates by id */
+    enum bv_err (*issuer_put)(void *ctx, const struct store_issuer *row,
+                              uint8_t *ret_id);
+    enum bv_err (*issuer_each)(void *ctx, store_issuer_fn *fn, void *user);
+
+    enum bv_err (*device_put)(void *ctx, const struct store_device *row,
+                              int64_t *ret_id); /* id 0: insert */
+    enum bv_err (*device_find)(void *ctx, const char *name,
+                               store_device_fn *fn, void *user);
+    enum bv_err (*device_get)(void *ctx, int64_t id, store_device_fn *fn,
+                              void *user);
+    enum bv_err (*device_list)(void *ctx, int64_t after, const char *group,
+                               unsigned limit, store_device_fn *fn, void *user);
+
+    enum bv_err (*cert_put)(void *ctx, const struct store_cert *row);
+    /* cert_find: by sequence; cert_of_request: newest with this request_hash;
+     * certs_of_key: every one with this key_hash, newest first */
+    enum bv_err (*cert_find)(void *ctx, uint64_t seq, store_cert_fn *fn,
+                             void *user);
+    enum bv_err (*cert_of_request)(void *ctx, struct span request_hash,
+                                   store_cert_fn *fn, void *user);
+    enum bv_err (*certs_of_key)(void *ctx, struct span key_hash,
+                                store_cert_fn *fn, void *user);
+    enum bv_err (*cert_list)(void *ctx, const struct store_cert_filter *filter,
+                             store_cert_fn *fn, void *user);
+    /* cert_status records a change (reason -1: good again), appends it to the
+     * change log and keeps the revoked table; *ret_change gets its number */
+    enum bv_err (*cert_status)(void *ctx, uint64_t seq, int reason, int64_t at,
+                               uint64_t *ret_change);
+    /* certs_since: seq, issuer, reason, revoked_at of rows with seq > after,
+     * ascending (der empty): rebuilding the status map; O(rows after) */
+    enum bv_err (*certs_since)(void *ctx, uint64_t after, store_cert_fn *fn,
+                               void *user);
+    enum bv_err (*changes_since)(void *ctx, uint64_t after,
+                                 store_change_fn *fn, void *user);
+    /* revoked_each: an issuer's revoked, in seq order; O(revoked) */
+    enum bv_err (*revoked_each)(void *ctx, uint8_t issuer,
+                                store_revoked_fn *fn, void *user);
+    /* revoked_prune drops entries whose not_after is before the time */
+    enum bv_err (*revoked_prune)(void *ctx, uint8_t issuer, int64_t before);
+
+    enum bv_err (*token_put)(void *ctx, const struct store_token *row,
+                             int64_t *ret_id); /* id 0: insert, else update */
+    enum bv_err (*token_find)(void *ctx, struct span hash, store_token_fn *fn,
+                              void *user);
+    enum bv_err (*token_list)(void *ctx, int64_t after, unsigned limit,
+                              store_token_fn *fn, void *user);
+
+    enum bv_err (*pending_put)(void *ctx, const struct store_pending *row,
+                               int64_t *ret_id); /* id 0: insert, else update */
+    enum bv_err (*pending_find)(void *ctx, struct span digest,
+                                store_pending_fn *fn, void *user);
+    enum bv_err (*pending_list)(void *ctx, int64_t after, unsigned limit,
+                                store_pending_fn *fn, void *user);
+    enum bv_err (*pending_drop)(void *ctx, int64_t id);
+    enum bv_err (*pending_prune)(void *ctx, int64_t created_before);
+
+    /* keys that may never be certified: key_hash of 32 octets */
+    enum bv_err (*key_block)(void *ctx, struct span key_hash, const char *why,
+                             int64_t at);
+    enum bv_err (*key_blocked)(void *ctx, struct span key_hash,
+                               bool *ret_blocked);
+
+    /* the newest CRL of an issuer; NOT_FOUND when none was published */
+    enum bv_err (*crl_last)(void *ctx, uint8_t issuer, struct store_crl *ret_row);
+    enum bv_err (*crl_put)(void *ctx, const struct store_crl *row);
+
+    /* audit log: entries by index 0.., full level tiles of 256 hashes (8,192
+     * octets, key level << 56 | number), signed checkpoints by tree size */
+    enum bv_err (*audit_put)(void *ctx, uint64_t index, struct span entry);
+    enum bv_err (*audit_each)(void *ctx, uint64_t from, uint64_t to,
+                              store_bytes_fn *fn, void *user);
+    enum bv_err (*audit_tile_put)(void *ctx, uint64_t key, struct span hashes);
+    enum bv_err (*audit_tile_get)(void *ctx, uint64_t key, uint8_t *buf,
+                                  size_t cap, size_t *ret_len);
+    enum bv_err (*checkpoint_put)(void *ctx, uint64_t size, struct span note);
+    enum bv_err (*checkpoint_each)(void *ctx, uint64_t from_size,
+                                   store_bytes_fn *fn, void *user);
+
+    /* backup copies the live database to a new file, online; progress may be
+     * NULL. check is the quick integrity check done at start; O(pages). */
+    enum bv_err (*backup)(void *ctx, const char *path,
+                          store_progress_fn *progress, void *user);
+    enum bv_err (*check)(void *ctx, char *ret_problem, size_t cap);
+    void (*close)(void *ctx);
+};
+
+#endif
