@@ -10,6 +10,9 @@
 #define LIMIT_CERT 16384
 /* Certificates in a chain a peer presents (leaf, 4 intermediates, root). */
 #define LIMIT_CHAIN 6
+/* Certificates in one certs-only message: two CAs with three rollover
+ * certificates each, and room. */
+#define LIMIT_CMS_CERTS 16
 /* Extensions in one certificate or CSR; real ones hold at most 20. */
 #define LIMIT_EXTENSIONS 64
 /* GeneralNames in one SAN; a gateway with many addresses has a dozen. */
