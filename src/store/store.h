@@ -205,8 +205,10 @@ struct store {
     enum bv_err (*crl_last)(void *ctx, uint8_t issuer, struct store_crl *ret_row);
     enum bv_err (*crl_put)(void *ctx, const struct store_crl *row);
 
-    /* audit log: entries by index 0.., full level tiles of 256 hashes (8,192
-     * octets, key level << 56 | number), signed checkpoints by tree size */
+    /* audit log: entries by index 0.., tiles of up to 256 hashes (8,192
+     * octets, key level << 56 | number; put replaces), signed checkpoints by
+     * tree size. audit_size: the entries there are (last index + 1). */
+    enum bv_err (*audit_size)(void *ctx, uint64_t *ret_size);
     enum bv_err (*audit_put)(void *ctx, uint64_t index, struct span entry);
     enum bv_err (*audit_each)(void *ctx, uint64_t from, uint64_t to,
                               store_bytes_fn *fn, void *user);
@@ -214,6 +216,8 @@ struct store {
     enum bv_err (*audit_tile_get)(void *ctx, uint64_t key, uint8_t *buf,
                                   size_t cap, size_t *ret_len);
     enum bv_err (*checkpoint_put)(void *ctx, uint64_t size, struct span note);
+    /* checkpoint_last: the one of the largest size; NOT_FOUND: none */
+    enum bv_err (*checkpoint_last)(void *ctx, store_bytes_fn *fn, void *user);
     enum bv_err (*checkpoint_each)(void *ctx, uint64_t from_size,
                                    store_bytes_fn *fn, void *user);
 

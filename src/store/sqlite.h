@@ -1,0 +1,43 @@
+/* The store over one SQLite file in WAL mode, synchronous=FULL: what commit
+ * returned OK for survives a power cut.
+ *
+ * One process owns the file: store_sqlite_open takes a lock on "<path>.lock"
+ * and refuses with BUSY while another holds it (the lock dies with its holder,
+ * so kill -9 leaves nothing to clean). Readers that never write (audit verify,
+ * sqlite3(1)) need no lock and open with read_only.
+ *
+ * The write-ahead log is carried into the file between
+ * two transactions: commit does it, after the data is safe, when the log
+ * has passed wal_pages (a passive checkpoint, which waits for nobody). A
+ * reader that stays open only delays this, it blocks nobody.
+ *
+ * Schema: application_id 0x42525654 ("BRVT") and user_version; older files are
+ * migrated at open in one transaction, newer ones and foreign ones refused.
+ *
+ * Start-up check: a file below check_limit is read whole (PRAGMA quick_check);
+ * a larger one only after an unclean end (a flag in the file says so), and
+ * then always. CORRUPT comes with a sentence that says what to do. */
+#ifndef BV_STORE_SQLITE_H
+#define BV_STORE_SQLITE_H
+
+#include "store/store.h"
+
+struct store_sqlite_options {
+    bool create;          /* make the file when there is none (mode 0600) */
+    bool read_only;       /* no lock, no migration; every change is refused
+                           * with IO */
+    unsigned cache_kib;   /* page cache; 0: 2048 */
+    unsigned wal_pages;   /* checkpoint when the log is longer; 0: 4000 */
+    uint64_t check_limit; /* octets; 0: 64 MiB */
+};
+
+/* store_sqlite_open fills *ret_store; its close releases everything. On error
+ * ret_problem holds one sentence for the operator. NOT_FOUND (no file and not
+ * create), BUSY (owned by pid N), CORRUPT, UNSUPPORTED (newer schema or not
+ * ours), DISK_FULL, IO, NO_MEMORY. options NULL: all zero. */
+enum bv_err store_sqlite_open(const char *path,
+                              const struct store_sqlite_options *options,
+                              struct store *ret_store, char *ret_problem,
+                              size_t cap) BV_CHECKED;
+
+#endif
