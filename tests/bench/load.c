@@ -169,9 +169,7 @@ make_enroll(const struct options *o, int client, int n, struct request *r)
     snprintf(head, sizeof(head),
              "POST /.well-known/est/%s HTTP/1.1\r\nHost: %s:%d\r\n"
              "Content-Type: application/pkcs10\r\n%sContent-Length: %d\r\n\r\n",
-             o->mode == REENROLL_KEPT || o->mode == ENROLL_FRESH
-                 ? "simplereenroll"
-                 : "simpleenroll",
+             o->mode == REENROLL_KEPT ? "simplereenroll" : "simpleenroll",
              o->host, o->port, auth, b64_len);
     set_request(r, head, b64, (size_t)b64_len);
     free(b64);
@@ -397,7 +395,7 @@ run_client(struct client *c, struct shared *s, int index)
 static uint64_t
 task_ns(const char *pid, const char *tid)
 {
-    char path[128];
+    char path[320];
     uint64_t ns = 0;
     FILE *f;
 
