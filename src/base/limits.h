@@ -48,13 +48,20 @@
 #define LIMIT_HANDSHAKE_MS 10000
 /* A kept-alive connection without a request (ms). */
 #define LIMIT_IDLE_MS 60000
+/* A door's answer to a request: longer than a batch ever waits (ms). */
+#define LIMIT_REPLY_MS 30000
+/* Writing an answer: this (ms), and its octets at this rate (octets/s). */
+#define LIMIT_WRITE_MS   15000
+#define LIMIT_WRITE_RATE 16384
+/* Reading on after the last answer, so that it is not lost to a reset. */
+#define LIMIT_LINGER_MS 2000
 /* Connections one address may hold; a NAT of a large site is 200. */
 #define LIMIT_PER_ADDRESS 6000
 /* Connections one door holds. */
 #define LIMIT_CONNECTIONS 12000
 
 /* OCSP: CertIDs in one request; the request itself. */
-#define LIMIT_OCSP_CERTS 16
+#define LIMIT_OCSP_CERTS   16
 #define LIMIT_OCSP_REQUEST 8192
 /* Answers a door keeps. */
 #define LIMIT_OCSP_CACHE 65536
