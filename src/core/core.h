@@ -26,9 +26,9 @@
 #include "store/store.h"
 
 /* Longest path of a file, and longest URL in a certificate. */
-#define CORE_PATH_MAX 512
-#define CORE_URL_MAX 256
-#define CORE_HOSTS_MAX 16
+#define CORE_PATH_MAX   512
+#define CORE_URL_MAX    256
+#define CORE_HOSTS_MAX  16
 #define CORE_GROUPS_MAX 16
 
 /* One CA of this installation. The certificates are DER. */
@@ -38,17 +38,17 @@ struct core_ca {
     struct span chain[LIMIT_CHAIN]; /* its issuer first, the root last; empty
                                      * for a self-signed CA */
     size_t num_chain;
-    bool offline;                /* its key is not in the signer (a root): core
-                                  * issues nothing and publishes nothing */
+    bool offline;                 /* its key is not in the signer (a root): core
+                                   * issues nothing and publishes nothing */
     char crl_path[CORE_PATH_MAX]; /* published file (DER); "": no CRL */
     char crl_url[CORE_URL_MAX];   /* written into certificates; "": left out */
     char ocsp_url[CORE_URL_MAX];
     char issuer_url[CORE_URL_MAX];
-    int64_t crl_every;   /* seconds between CRLs; 0: 24 hours */
-    int64_t crl_life;    /* thisUpdate .. nextUpdate; 0: 7 days */
-    int64_t crl_delay;   /* revocation .. new CRL; 0: 10 seconds; < 0: none */
-    int64_t ocsp_life;   /* of a responder certificate; 0: 14 days; < 0: this
-                          * CA has no OCSP responder here */
+    int64_t crl_every; /* seconds between CRLs; 0: 24 hours */
+    int64_t crl_life;  /* thisUpdate .. nextUpdate; 0: 7 days */
+    int64_t crl_delay; /* revocation .. new CRL; 0: 10 seconds; < 0: none */
+    int64_t ocsp_life; /* of a responder certificate; 0: 14 days; < 0: this
+                        * CA has no OCSP responder here */
 };
 
 /* A manufacturer CA whose device certificates (IDevIDs) may enrol. */
@@ -82,26 +82,27 @@ struct core_config {
     char default_profile[LIMIT_SHORT_NAME]; /* without a label: "device" */
 
     /* The daemon's own TLS certificate, made and renewed by core. */
-    char tls_path[CORE_PATH_MAX];    /* PEM: key, certificate, chain; "": the
-                                      * operator provides one, core does not */
+    char tls_path[CORE_PATH_MAX];       /* PEM: key, certificate, chain; "": the
+                                         * operator provides one, core does not */
     char tls_profile[LIMIT_SHORT_NAME]; /* "" : "server" */
-    char hosts[CORE_HOSTS_MAX][LIMIT_DEVICE_NAME * 2]; /* DNS names and
-                                      * addresses; the first is the CN */
+    char hosts[CORE_HOSTS_MAX]
+              [LIMIT_DEVICE_NAME * 2]; /* DNS names and
+                                        * addresses; the first is the CN */
     size_t num_hosts;
 
     /* Quotas; 0 means the default in parentheses. */
-    unsigned live_per_device;        /* unexpired certificates (8) */
-    unsigned issues_per_hour;        /* per device: a runaway client (60) */
-    unsigned failures_per_minute;    /* failed secrets, per address (20) */
-    int64_t repeat_window;           /* a repeat gets the same answer (600 s) */
-    int64_t pending_retry;           /* Retry-After while waiting (60 s) */
-    int64_t pending_life;            /* an unanswered wait is dropped (30 d) */
-    bool group_takeover;             /* a group token may enrol a name that
-                                      * has a live certificate already */
-    bool lint_full;                  /* OpenSSL reads every TBS, not a sample */
+    unsigned live_per_device;     /* unexpired certificates (8) */
+    unsigned issues_per_hour;     /* per device: a runaway client (60) */
+    unsigned failures_per_minute; /* failed secrets, per address (20) */
+    int64_t repeat_window;        /* a repeat gets the same answer (600 s) */
+    int64_t pending_retry;        /* Retry-After while waiting (60 s) */
+    int64_t pending_life;         /* an unanswered wait is dropped (30 d) */
+    bool group_takeover;          /* a group token may enrol a name that
+                                   * has a live certificate already */
+    bool lint_full;               /* OpenSSL reads every TBS, not a sample */
 
     char log_origin[LIMIT_SHORT_NAME]; /* of the audit log's checkpoints */
-    int64_t checkpoint_every;        /* seconds; 0: 60 */
+    int64_t checkpoint_every;          /* seconds; 0: 60 */
 };
 
 /* core_config_check: BAD_CONFIG and a sentence when a name refers to nothing,

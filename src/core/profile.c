@@ -1,0 +1,296 @@
+#include "core/profile.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/time.h"
+
+/* RFC 5280 4.2.1.3 */
+#define KU_SIGNATURE        (1u << 0)
+#define KU_NON_REPUDIATION  (1u << 1)
+#define KU_KEY_ENCIPHERMENT (1u << 2)
+#define KU_KEY_AGREEMENT    (1u << 4)
+#define KU_CERT_SIGN        (1u << 5)
+#define KU_CRL_SIGN         (1u << 6)
+#define KU_KNOWN            ((1u << 9) - 1)
+
+#define DAY INT64_C(86400)
+
+/* What the kinds of end entity have in common. */
+static struct profile
+end_entity(const char *name)
+{
+    struct profile p = {0};
+    (void)snprintf(p.name, sizeof p.name, "%s", name);
+    p.key_p256 = p.key_p384 = p.key_ed25519 = true;
+    p.rsa_min = 2048;
+    p.rsa_max = 4096;
+    p.reuse_key_on_renew = true;
+    p.backdate = 300;
+    p.renew_percent = 66;
+    p.key_usage = KU_SIGNATURE;
+    p.pathlen = -1;
+    p.basic_constraints = true;
+    p.ski = true;
+    p.crldp = p.aia_ocsp = p.aia_issuer = true;
+    p.binding = PROFILE_BINDING_VERIFY;
+    p.allow_basic = p.allow_own = p.allow_manufacturer = true;
+    return p;
+}
+
+static void
+add_eku(struct profile *p, enum profile_eku eku)
+{
+    p->eku[p->num_eku++] = eku;
+}
+
+static struct profile
+make_device(void)
+{
+    struct profile p = end_entity("device");
+    p.lifetime = 90 * DAY;
+    p.ski = false; /* 20 octets the constrained profile does without */
+    add_eku(&p, PROFILE_EKU_CLIENT_AUTH);
+    return p;
+}
+
+static struct profile
+make_client(void)
+{
+    struct profile p = end_entity("client");
+    p.lifetime = 365 * DAY;
+    p.san_allowed = PROFILE_SAN_EMAIL | PROFILE_SAN_URI;
+    add_eku(&p, PROFILE_EKU_CLIENT_AUTH);
+    return p;
+}
+
+static struct profile
+make_server(void)
+{
+    struct profile p = end_entity("server");
+    p.lifetime = 90 * DAY;
+    p.id = PROFILE_ID_DNS;
+    p.san_id_dns = true;
+    p.san_allowed = PROFILE_SAN_DNS | PROFILE_SAN_IP;
+    p.allow_manufacturer = false;
+    add_eku(&p, PROFILE_EKU_SERVER_AUTH);
+    return p;
+}
+
+static struct profile
+make_gateway(void)
+{
+    struct profile p = end_entity("gateway");
+    p.lifetime = 90 * DAY;
+    p.san_allowed = PROFILE_SAN_DNS | PROFILE_SAN_IP;
+    add_eku(&p, PROFILE_EKU_SERVER_AUTH);
+    add_eku(&p, PROFILE_EKU_CLIENT_AUTH);
+    return p;
+}
+
+static struct profile
+make_ca(const char *name, int pathlen, int64_t lifetime)
+{
+    struct profile p = end_entity(name);
+    p.lifetime = lifetime;
+    p.is_ca = true;
+    p.pathlen = pathlen;
+    p.key_usage = KU_CERT_SIGN | KU_CRL_SIGN;
+    p.aia_ocsp = false;
+    p.allow_basic = p.allow_own = p.allow_manufacturer = false;
+    return p;
+}
+
+static struct profile
+make_root(void)
+{
+    struct profile p = make_ca("root", -1, 20 * 365 * DAY);
+    p.crldp = p.aia_issuer = false;
+    return p;
+}
+
+static struct profile
+make_ocsp(void)
+{
+    struct profile p = end_entity("ocsp");
+    p.lifetime = 14 * DAY;
+    p.ocsp_nocheck = true;
+    p.crldp = p.aia_ocsp = false;
+    p.allow_basic = p.allow_own = p.allow_manufacturer = false;
+    add_eku(&p, PROFILE_EKU_OCSP_SIGNING);
+    return p;
+}
+
+static struct profile
+make_codesigning(void)
+{
+    struct profile p = end_entity("codesigning");
+    p.lifetime = 365 * DAY;
+    p.approval = true;
+    p.allow_manufacturer = false;
+    add_eku(&p, PROFILE_EKU_CODE_SIGNING);
+    return p;
+}
+
+enum bv_err
+profile_default(const char *name, struct profile *ret)
+{
+    if (strcmp(name, "device") == 0)
+        *ret = make_device();
+    else if (strcmp(name, "client") == 0)
+        *ret = make_client();
+    else if (strcmp(name, "server") == 0)
+        *ret = make_server();
+    else if (strcmp(name, "gateway") == 0)
+        *ret = make_gateway();
+    else if (strcmp(name, "intermediate") == 0)
+        *ret = make_ca("intermediate", 0, 10 * 365 * DAY);
+    else if (strcmp(name, "root") == 0)
+        *ret = make_root();
+    else if (strcmp(name, "ocsp") == 0)
+        *ret = make_ocsp();
+    else if (strcmp(name, "codesigning") == 0)
+        *ret = make_codesigning();
+    else
+        return BV_E_NOT_FOUND;
+    return BV_OK;
+}
+
+/* One rule: what would be wrong, and the sentence for it. */
+struct rule {
+    bool broken;
+    const char *sentence;
+};
+
+static const char *
+first_broken(const struct rule *rules, size_t num)
+{
+    for (size_t i = 0; i < num; i++) {
+        if (rules[i].broken)
+            return rules[i].sentence;
+    }
+    return NULL;
+}
+#define FIRST_BROKEN(rules) first_broken(rules, sizeof rules / sizeof *rules)
+
+static bool
+has_eku(const struct profile *p, enum profile_eku eku)
+{
+    for (unsigned i = 0; i < p->num_eku; i++) {
+        if (p->eku[i] == eku)
+            return true;
+    }
+    return false;
+}
+
+static bool
+is_upper_pair(const char country[3])
+{
+    return country[0] >= 'A' && country[0] <= 'Z' && country[1] >= 'A' &&
+           country[1] <= 'Z' && country[2] == '\0';
+}
+
+static const char *
+check_keys(const struct profile *p)
+{
+    bool ec = p->key_p256 || p->key_p384 || p->key_p521;
+    bool ku_enc = (p->key_usage & KU_KEY_ENCIPHERMENT) != 0;
+    const struct rule rules[] = {
+        {!ec && !p->key_ed25519 && p->rsa_min == 0,
+         "no key algorithm is allowed"},
+        {p->rsa_min != 0 && p->rsa_min < 2048,
+         "RSA keys below 2048 bits are not allowed"},
+        {p->rsa_max > 8192, "RSA keys above 8192 bits are not allowed"},
+        {p->rsa_min > p->rsa_max, "rsa_min is larger than rsa_max"},
+        {ku_enc && (ec || p->key_ed25519),
+         "keyEncipherment needs a profile that allows RSA keys only"},
+        {p->server_keygen_plain && !p->server_keygen,
+         "server_keygen_plain without server_keygen"},
+    };
+    return FIRST_BROKEN(rules);
+}
+
+static const char *
+check_time(const struct profile *p)
+{
+    const struct rule rules[] = {
+        {p->lifetime <= 0 && !p->no_expiry, "the lifetime is not positive"},
+        {p->lifetime > 100 * 366 * DAY, "the lifetime exceeds 100 years"},
+        {p->backdate < 0 || p->backdate > 7 * DAY,
+         "the backdate is not within 0 .. 7 days"},
+        {!p->no_expiry && p->backdate >= p->lifetime && p->backdate > 0 &&
+             p->lifetime > 600,
+         "the backdate is longer than the lifetime"},
+        {p->renew_percent < 1 || p->renew_percent > 99,
+         "renew_percent is not within 1 .. 99"},
+    };
+    return FIRST_BROKEN(rules);
+}
+
+static const char *
+check_extensions(const struct profile *p)
+{
+    bool cert_sign = (p->key_usage & KU_CERT_SIGN) != 0;
+    bool ocsp = has_eku(p, PROFILE_EKU_OCSP_SIGNING);
+    const struct rule rules[] = {
+        {p->key_usage == 0, "key_usage is empty"},
+        {(p->key_usage & ~KU_KNOWN) != 0, "key_usage has an unknown bit"},
+        /* RFC 5280 4.2.1.9 */
+        {cert_sign != p->is_ca, "keyCertSign and is_ca go together"},
+        {(p->key_usage & KU_CRL_SIGN) != 0 && !p->is_ca,
+         "cRLSign is for a CA only"},
+        {p->pathlen >= 0 && !p->is_ca, "pathlen is for a CA only"},
+        {p->pathlen < -1 || p->pathlen > 10, "pathlen is not within 0 .. 10"},
+        {p->is_ca && !p->ski,
+         "a CA certificate needs a subjectKeyIdentifier"}, /* 4.2.1.2 */
+        {p->num_nc_dns > 0 && !p->is_ca,
+         "name constraints are for a CA only"}, /* 4.2.1.10 */
+        {ocsp && p->num_eku > 1, "OCSPSigning stands alone"},
+        {p->ocsp_nocheck && !ocsp,
+         "ocsp_nocheck is for OCSP responders only"}, /* RFC 6960 4.2.2.2.1 */
+        /* RFC 9608 4 */
+        {p->no_rev_avail && p->is_ca, "no_rev_avail is not for a CA"},
+        {p->no_rev_avail && (p->crldp || p->aia_ocsp),
+         "no_rev_avail contradicts crldp and aia_ocsp"},
+        {p->num_eku > PROFILE_EKU_MAX, "too many extended key usages"},
+        {p->num_nc_dns > PROFILE_LIST_MAX, "too many name constraints"},
+    };
+    return FIRST_BROKEN(rules);
+}
+
+static const char *
+check_names(const struct profile *p)
+{
+    const struct rule rules[] = {
+        {p->name[0] == '\0', "the profile has no name"},
+        {p->country[0] != '\0' && !is_upper_pair(p->country),
+         "country is not two upper-case letters"},
+        {p->san_id_dns && p->id == PROFILE_ID_ANY,
+         "san_id_dns needs ids that are host names"},
+        {p->san_id_urn && (p->id == PROFILE_ID_ANY || p->id == PROFILE_ID_DNS),
+         "san_id_urn needs ids that are a UUID, EUI-48 or EUI-64"},
+        {p->num_san_patterns > PROFILE_LIST_MAX, "too many SAN patterns"},
+        {has_eku(p, PROFILE_EKU_SERVER_AUTH) && p->is_ca == false &&
+             !p->san_id_dns &&
+             (p->san_allowed & (PROFILE_SAN_DNS | PROFILE_SAN_IP)) == 0,
+         "serverAuth without any way to a dNSName or iPAddress"}, /* 9525 */
+    };
+    return FIRST_BROKEN(rules);
+}
+
+enum bv_err
+profile_check(const struct profile *profile, char *ret_problem, size_t cap)
+{
+    const char *problem = check_names(profile);
+    if (problem == NULL)
+        problem = check_keys(profile);
+    if (problem == NULL)
+        problem = check_time(profile);
+    if (problem == NULL)
+        problem = check_extensions(profile);
+    if (problem == NULL)
+        return BV_OK;
+    (void)snprintf(ret_problem, cap, "%s", problem);
+    return BV_E_BAD_CONFIG;
+}

@@ -1,0 +1,135 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/profile.h"
+
+static const char *const names[] = {"device",       "client",     "server",
+                                    "gateway",      "root",       "ocsp",
+                                    "intermediate", "codesigning"};
+
+static void
+test_defaults_are_sound(void **state)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct profile p;
+        char problem[200] = "";
+        assert_int_equal(profile_default(names[i], &p), BV_OK);
+        assert_string_equal(p.name, names[i]);
+        enum bv_err err = profile_check(&p, problem, sizeof problem);
+        assert_string_equal(problem, "");
+        assert_int_equal(err, BV_OK);
+    }
+    struct profile p;
+    assert_int_equal(profile_default("nonsense", &p), BV_E_NOT_FOUND);
+}
+
+typedef void change_fn(struct profile *p);
+
+static void
+no_keys(struct profile *p)
+{
+    p->key_p256 = p->key_p384 = p->key_p521 = p->key_ed25519 = false;
+    p->rsa_min = p->rsa_max = 0;
+}
+static void
+small_rsa(struct profile *p)
+{
+    p->rsa_min = 1024;
+}
+static void
+cert_sign(struct profile *p)
+{
+    p->key_usage |= 1u << 5;
+}
+static void
+ca_bit(struct profile *p)
+{
+    p->is_ca = true;
+}
+static void
+encipher(struct profile *p)
+{
+    p->key_usage |= 1u << 2;
+}
+static void
+no_life(struct profile *p)
+{
+    p->lifetime = 0;
+}
+static void
+pathlen(struct profile *p)
+{
+    p->pathlen = 0;
+}
+static void
+nocheck(struct profile *p)
+{
+    p->ocsp_nocheck = true;
+}
+static void
+norev(struct profile *p)
+{
+    p->no_rev_avail = true;
+}
+static void
+country(struct profile *p)
+{
+    strcpy(p->country, "de");
+}
+static void
+percent(struct profile *p)
+{
+    p->renew_percent = 100;
+}
+static void
+server_name(struct profile *p)
+{
+    p->eku[0] = PROFILE_EKU_SERVER_AUTH;
+}
+static void
+urn(struct profile *p)
+{
+    p->san_id_urn = true;
+}
+static void
+plain(struct profile *p)
+{
+    p->server_keygen_plain = true;
+}
+static void
+nc(struct profile *p)
+{
+    p->num_nc_dns = 1;
+}
+
+static void
+test_contradictions(void **state)
+{
+    static change_fn *const changes[] = {
+        no_keys,     small_rsa, cert_sign, ca_bit, encipher,
+        no_life,     pathlen,   nocheck,   norev,  country,
+        server_name, percent,   urn,       plain,  nc};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct profile p;
+        char problem[200] = "";
+        assert_int_equal(profile_default("device", &p), BV_OK);
+        changes[i](&p);
+        assert_int_equal(profile_check(&p, problem, sizeof problem),
+                         BV_E_BAD_CONFIG);
+        assert_true(strlen(problem) > 10);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults_are_sound),
+        cmocka_unit_test(test_contradictions),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
