@@ -6,7 +6,14 @@
 #ifndef BV_SIGNER_SIGNER_H
 #define BV_SIGNER_SIGNER_H
 
+#include "base/limits.h"
 #include "base/span.h"
+
+/* Which number stands for a CA in the status map (store_issuer.id). */
+struct signer_issuer {
+    char ca[LIMIT_SHORT_NAME];
+    uint8_t id;
+};
 
 /* err is BV_OK with the result (a signature in the form X.509 wants: DER
  * ECDSA-Sig-Value, raw RSA, raw Ed25519; or a SubjectPublicKeyInfo), or
@@ -20,6 +27,11 @@ struct signer {
      * key's own (alg_sig_of_key). Names: "<ca name>", "log". */
     enum bv_err (*sign)(void *ctx, uint64_t ticket, const char *key,
                         struct span tbs) BV_CHECKED;
+    /* sign_digest signs a digest of a TBS too large for one message (a CRL),
+     * made with the hash of alg_sig_of_key. An Ed25519 key cannot: the answer
+     * is UNSUPPORTED. */
+    enum bv_err (*sign_digest)(void *ctx, uint64_t ticket, const char *key,
+                               struct span digest) BV_CHECKED;
     /* ocsp_key makes a fresh responder key for the CA, kept aside until
      * ocsp_cert; the result is its SubjectPublicKeyInfo. */
     enum bv_err (*ocsp_key)(void *ctx, uint64_t ticket,
@@ -28,8 +40,11 @@ struct signer {
     enum bv_err (*ocsp_cert)(void *ctx, uint64_t ticket, const char *ca,
                              struct span cert) BV_CHECKED;
     /* serial_key hands over what the responder needs to map a serial to the
-     * status map: the key of pki/serial.h, and each CA's issuer id. */
-    enum bv_err (*serial_key)(void *ctx, const uint8_t key[16]) BV_CHECKED;
+     * status map: the key of pki/serial.h, and each CA's issuer id. No
+     * callback; remembered and sent again when the signer restarts. */
+    enum bv_err (*serial_key)(void *ctx, const uint8_t key[16],
+                              const struct signer_issuer *issuers,
+                              unsigned num_issuers) BV_CHECKED;
     void (*close)(void *ctx);
 };
 

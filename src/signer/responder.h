@@ -1,0 +1,90 @@
+/* The OCSP responder: request octets in, a signed OCSPResponse out, from the
+ * status map and nothing else (RFC 6960, 9919). Lives in the signer process so
+ * that no door can obtain an answer the map does not give.
+ *
+ * Each CA has a delegated responder key and certificate. Rules:
+ *   malformed request              -> malformedRequest
+ *   issuer of the first certificate not ours -> unauthorized
+ *   no responder certificate, or one that has expired, or no map yet
+ *                                  -> tryLater
+ *   a serial that is not ours, a word of 0, a word of another issuer, a
+ *   further certificate of another issuer    -> unknown
+ *   word good / revoked            -> good / revoked with time and reason
+ * thisUpdate is back-dated for slow clocks of devices; nextUpdate never passes
+ * the responder certificate's notAfter.
+ *
+ * On disk (DIR/ca/ocsp-NAME.pem): the sealed key and its certificate as two
+ * PEM blocks in one file. */
+#ifndef BV_SIGNER_RESPONDER_H
+#define BV_SIGNER_RESPONDER_H
+
+#include "pki/key.h"
+#include "proc/ocsp_reply.h"
+#include "proc/statusmap.h"
+#include "signer/signer.h"
+
+struct responder_options {
+    int64_t validity; /* seconds from now to nextUpdate; 0: 3,600 */
+    int64_t backdate; /* seconds thisUpdate lies before now; 0: 300 */
+};
+
+struct responder;
+enum bv_err responder_new(const struct responder_options *options,
+                          struct responder **ret_responder) BV_CHECKED;
+void responder_free(struct responder *responder);
+BV_AUTO_DEFINE(responder, struct responder, responder_free)
+/* responder_set_options: after a reload. */
+void responder_set_options(struct responder *responder,
+                           const struct responder_options *options);
+
+/* responder_add_ca serves the CA of this certificate. BAD_MESSAGE when it does
+ * not parse; CONFLICT when the name is served with another certificate's key.
+ */
+enum bv_err responder_add_ca(struct responder *responder, const char *ca,
+                             struct span cert) BV_CHECKED;
+/* responder_set_map takes the map over (frees the one before). */
+void responder_set_map(struct responder *responder, struct statusmap *map);
+/* responder_set_serial: key of pki/serial.h and issuer ids by CA name; names
+ * not served are ignored. */
+enum bv_err responder_set_serial(struct responder *responder,
+                                 const uint8_t key[16],
+                                 const struct signer_issuer *issuers,
+                                 unsigned num_issuers) BV_CHECKED;
+
+/* responder_make_key makes the CA's next key, kept aside, and writes its
+ * SubjectPublicKeyInfo. WRONG_KEY when the CA is not served. */
+enum bv_err responder_make_key(struct responder *responder, const char *ca,
+                               struct sink *out) BV_CHECKED;
+/* responder_set_cert starts using the key kept aside with its certificate.
+ * WRONG_KEY when it is not that key's. */
+enum bv_err responder_set_cert(struct responder *responder, const char *ca,
+                               struct span cert) BV_CHECKED;
+/* responder_set_key starts using a stored key (taken over, also on failure)
+ * and its certificate. WRONG_KEY when they do not match. */
+enum bv_err responder_set_key(struct responder *responder, const char *ca,
+                              struct key *key, struct span cert) BV_CHECKED;
+/* responder_current: what is in use; both stay the responder's. NOT_FOUND. */
+enum bv_err responder_current(struct responder *responder, const char *ca,
+                              struct key **ret_key,
+                              struct span *ret_cert) BV_CHECKED;
+
+#define RESPONDER_FILE_MAX 16384
+/* responder_seal writes the file text for a key and certificate; about 45 ms.
+ * responder_unseal reads it; the certificate's DER lands in cert_buf. Errors
+ * as key_open. */
+enum bv_err responder_seal(const struct key *key, struct span cert,
+                           struct span passphrase, struct sink *out) BV_CHECKED;
+enum bv_err responder_unseal(struct span text, struct span passphrase,
+                             struct sink *cert_buf, struct key **ret_key,
+                             struct span *ret_cert) BV_CHECKED;
+
+/* An OCSPResponse of ours, certificate included, is below this. */
+#define RESPONDER_ANSWER_MAX 32768
+
+/* responder_answer never fails: what goes wrong becomes an error answer.
+ * ret_reply->response points into buf. now is Unix seconds. */
+void responder_answer(struct responder *responder, struct span request,
+                      int64_t now, uint8_t buf[RESPONDER_ANSWER_MAX],
+                      struct ocsp_reply *ret_reply);
+
+#endif
