@@ -6,17 +6,19 @@
  * so kill -9 leaves nothing to clean). Readers that never write (audit verify,
  * sqlite3(1)) need no lock and open with read_only.
  *
- * The write-ahead log is carried into the file between
- * two transactions: commit does it, after the data is safe, when the log
- * has passed wal_pages (a passive checkpoint, which waits for nobody). A
- * reader that stays open only delays this, it blocks nobody.
+ * The write-ahead log is carried into the file by maintain, between two
+ * transactions, when it is longer than wal_pages (a passive checkpoint, which
+ * waits for nobody); commit does it only when it has grown four times as long.
+ * A reader that stays open delays this and blocks nothing.
  *
  * Schema: application_id 0x42525654 ("BRVT") and user_version; older files are
  * migrated at open in one transaction, newer ones and foreign ones refused.
  *
- * Start-up check: a file below check_limit is read whole (PRAGMA quick_check);
- * a larger one only after an unclean end (a flag in the file says so), and
- * then always. CORRUPT comes with a sentence that says what to do. */
+ * Start-up check: a file below check_limit is read whole (PRAGMA quick_check).
+ * A larger one only when the machine was started anew while the file was open
+ * (a write-ahead log is there, and the boot id differs from the one noted in
+ * the file): kill -9 cannot tear pages, a power cut on a lying disk can.
+ * CORRUPT comes with a sentence that says what to do. */
 #ifndef BV_STORE_SQLITE_H
 #define BV_STORE_SQLITE_H
 
@@ -27,7 +29,7 @@ struct store_sqlite_options {
     bool read_only;       /* no lock, no migration; every change is refused
                            * with IO */
     unsigned cache_kib;   /* page cache; 0: 2048 */
-    unsigned wal_pages;   /* checkpoint when the log is longer; 0: 4000 */
+    unsigned wal_pages;   /* checkpoint when the log is longer; 0: 1000 */
     uint64_t check_limit; /* octets; 0: 64 MiB */
 };
 

@@ -26,7 +26,8 @@ struct store_cert {
     int64_t not_before, not_after;
     struct span serial;          /* content octets of the INTEGER */
     struct span key_hash;        /* SHA-256 of the SubjectPublicKeyInfo, 32 */
-    struct span request_hash;    /* idempotency key, 32; empty: none */
+    struct span request_hash;    /* idempotency key, 32; empty: none. For
+                                  * cert_put; rows read back carry none */
     struct span der;
     uint64_t replaces;           /* seq of the certificate renewed; 0: none */
     /* status: -1 good, else RFC 5280 CRLReason (6 is hold) */
@@ -110,6 +111,15 @@ struct store_cert_filter {
     unsigned limit;                  /* at most LIMIT_PAGE */
 };
 
+/* Kept up to date with every change, never counted. */
+struct store_counts {
+    uint64_t certs;     /* issued ever */
+    uint64_t revoked;   /* of them not good now (holds included) */
+    uint64_t devices, tokens;
+    uint64_t pending;   /* rows of the pending table */
+    uint64_t next_seq;  /* first number not yet reserved */
+};
+
 typedef enum bv_err store_cert_fn(void *user, const struct store_cert *row);
 typedef enum bv_err store_device_fn(void *user, const struct store_device *row);
 typedef enum bv_err store_token_fn(void *user, const struct store_token *row);
@@ -153,7 +163,8 @@ struct store {
                                unsigned limit, store_device_fn *fn, void *user);
 
     enum bv_err (*cert_put)(void *ctx, const struct store_cert *row);
-    /* cert_find: by sequence; cert_of_request: newest with this request_hash;
+    /* cert_find: by sequence; cert_of_request: newest with this request_hash
+     * (known for the last 65,536 certificates that had one);
      * certs_of_key: every one with this key_hash, newest first */
     enum bv_err (*cert_find)(void *ctx, uint64_t seq, store_cert_fn *fn,
                              void *user);
@@ -183,6 +194,10 @@ struct store {
                              int64_t *ret_id); /* id 0: insert, else update */
     enum bv_err (*token_find)(void *ctx, struct span hash, store_token_fn *fn,
                               void *user);
+    /* token_use takes one use; CONFLICT when none is left or it is revoked */
+    enum bv_err (*token_use)(void *ctx, int64_t id, int64_t *ret_left);
+    enum bv_err (*token_get)(void *ctx, int64_t id, store_token_fn *fn,
+                             void *user);
     enum bv_err (*token_list)(void *ctx, int64_t after, unsigned limit,
                               store_token_fn *fn, void *user);
 
@@ -190,6 +205,8 @@ struct store {
                                int64_t *ret_id); /* id 0: insert, else update */
     enum bv_err (*pending_find)(void *ctx, struct span digest,
                                 store_pending_fn *fn, void *user);
+    enum bv_err (*pending_get)(void *ctx, int64_t id, store_pending_fn *fn,
+                               void *user);
     enum bv_err (*pending_list)(void *ctx, int64_t after, unsigned limit,
                                 store_pending_fn *fn, void *user);
     enum bv_err (*pending_drop)(void *ctx, int64_t id);
@@ -221,8 +238,17 @@ struct store {
     enum bv_err (*checkpoint_each)(void *ctx, uint64_t from_size,
                                    store_bytes_fn *fn, void *user);
 
-    /* backup copies the live database to a new file, online; progress may be
-     * NULL. check is the quick integrity check done at start; O(pages). */
+    enum bv_err (*counts)(void *ctx, struct store_counts *ret_counts);
+
+    /* maintain does what commit must not wait for (SQLite: carries the
+     * write-ahead log into the file). Call it between two batches, after the
+     * replies have left; it does nothing unless there is enough to do, and then
+     * takes a few milliseconds. */
+    enum bv_err (*maintain)(void *ctx);
+
+    /* backup copies the live database to a new file (CONFLICT when there is
+     * one), online, a snapshot of now: the progress function, which may be
+     * NULL, may itself write. Not inside a transaction. check is the quick integrity check done at start; O(pages). */
     enum bv_err (*backup)(void *ctx, const char *path,
                           store_progress_fn *progress, void *user);
     enum bv_err (*check)(void *ctx, char *ret_problem, size_t cap);
