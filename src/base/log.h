@@ -12,7 +12,12 @@
 
 #define LOG_LINE_MAX 2048
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARN,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
 
 /* log_open names the process in every line ("core", "door/0") and sets the
  * most verbose level that is still written. Call once at start. */

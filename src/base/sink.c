@@ -1,6 +1,6 @@
 #include "base/sink.h"
 
-#include <string.h>
+#include "base/mem.h"
 
 void
 sink_put(struct sink *out, struct span bytes)

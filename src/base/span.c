@@ -1,6 +1,6 @@
 #include "base/span.h"
 
-#include <string.h>
+#include "base/mem.h"
 
 struct span
 span_str(const char *s)

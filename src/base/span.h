@@ -17,7 +17,7 @@ struct span {
 
 #define SPAN_EMPTY ((struct span){0})
 /* The octets of a string literal or array, without the final NUL. */
-#define SPAN_LIT(s) ((struct span){(const uint8_t *)("" s), sizeof(s) - 1})
+#define SPAN_LIT(s)   ((struct span){(const uint8_t *)("" s), sizeof(s) - 1})
 #define SPAN_ARRAY(a) ((struct span){(const uint8_t *)(a), sizeof(a)})
 
 static inline struct span
