@@ -35,7 +35,7 @@ struct csr {
     /* RFC 6402 2.8: the names the requester wants instead */
     bool has_change_subject;
     struct span change_subject; /* Name DER; empty if not given */
-    struct span change_san;     /* GeneralNames, tag SEQUENCE's content only */
+    struct span change_san;     /* GeneralNames DER; empty if not given */
     bool unknown_attributes;    /* there were others, ignored */
 };
 
