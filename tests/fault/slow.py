@@ -1,0 +1,179 @@
+"""Slow, silent, half-open, oversized and nested: what an unauthenticated peer
+can throw at the listeners, while a healthy client keeps enrolling."""
+import base64
+import os
+import resource
+import socket
+import ssl
+import threading
+import time
+
+from harness import SANITIZED, Brevet, finish, new_csr, ok, until
+
+CROWD = 1000 if SANITIZED else 5000
+
+
+def plain(brevet, port):
+    link = socket.create_connection(("127.0.0.1", port), timeout=60)
+    return link
+
+
+def tls(brevet):
+    context = brevet.context()
+    return context.wrap_socket(plain(brevet, brevet.https), server_hostname="localhost")
+
+
+def closed_within(link, seconds, drip=None):
+    """Seconds until the server closed, dripping one octet each half second."""
+    began = time.monotonic()
+    link.settimeout(0.5)
+    while time.monotonic() - began < seconds:
+        try:
+            if drip:
+                link.send(drip)
+            if link.recv(4096) == b"":
+                return time.monotonic() - began
+        except (TimeoutError, ssl.SSLWantReadError):
+            continue
+        except OSError:
+            return time.monotonic() - began
+    return None
+
+
+def drip_tests(brevet, make, name):
+    silent = make()
+    header = make()
+    body = make()
+    header.send(b"GET /.well-known/est/cacerts HTTP/1.1\r\nHost: localhost\r\nX-Drip: ")
+    body.send(b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\n"
+              b"Content-Type: application/pkcs10\r\nContent-Length: 4000\r\n\r\n")
+    seen = {}
+
+    def watch(what, link, drip):
+        seen[what] = closed_within(link, 15, drip)
+
+    threads = [threading.Thread(target=watch, args=args) for args in (
+        ("silent", silent, None), ("dripped header", header, b"a"),
+        ("dripped body", body, b"A"))]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    for what in ("silent", "dripped header", "dripped body"):
+        took = seen.get(what)
+        ok(took is not None and took < 10, f"{name}: {what} is closed by a total deadline",
+           f"{took:.1f} s" if took else "still open")
+
+
+def crowd(brevet):
+    """Half-open TCP, half-open TLS and dripping headers, all at once."""
+    links = []
+    for n in range(CROWD):
+        try:
+            link = plain(brevet, brevet.https if n % 3 else brevet.http)
+        except OSError:
+            break
+        if n % 3 == 1:
+            link.send(b"\x16\x03\x01")  # the start of a ClientHello
+        elif n % 3 == 0:
+            link.send(b"GET / HTT")
+        links.append(link)
+    return links
+
+
+def healthy(brevet, secret):
+    done = 0
+    for n in range(20):
+        _, csr = new_csr(brevet.root, f"healthy-{n}")
+        try:
+            status, _, _ = brevet.enroll(csr, secret, timeout=20)
+        except OSError as e:
+            return done, repr(e)
+        done += status == 200
+    return done, ""
+
+
+def big_bodies(brevet):
+    before = brevet.rss_kb()
+    peak = before
+
+    def post():
+        try:
+            link = tls(brevet)
+            link.send(b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\n"
+                      b"Content-Type: application/pkcs10\r\nContent-Length: 10485760\r\n\r\n")
+            for _ in range(160):
+                link.send(b"A" * 65536)
+        except OSError:
+            pass
+
+    threads = [threading.Thread(target=post) for _ in range(16)]
+    for t in threads:
+        t.start()
+    while any(t.is_alive() for t in threads):
+        peak = max(peak, brevet.rss_kb())
+        time.sleep(0.005)  # a sampling interval
+    ok(peak - before < 20480, "sixteen 10 MB bodies at once grow memory by less than 20 MB",
+       f"{peak - before} KB")
+
+
+def answer_of(brevet, raw):
+    link = tls(brevet)
+    try:
+        link.sendall(raw)
+        link.settimeout(15)
+        return link.recv(4096).split(b"\r\n")[0].decode(errors="replace")
+    except OSError as e:
+        return f"closed ({type(e).__name__})"
+
+
+def post_raw(brevet, body):
+    head = (f"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\n"
+            f"Content-Type: application/pkcs10\r\nContent-Length: {len(body)}\r\n\r\n")
+    return answer_of(brevet, head.encode() + body)
+
+
+def malformed(brevet, secret):
+    line = answer_of(brevet, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 65536 + b"\r\n\r\n")
+    ok("431" in line or "400" in line or "413" in line or line.startswith("closed"),
+       "64 kB of header are refused", line)
+    line = post_raw(brevet, base64.b64encode(b"\x30\x80" * 524288))
+    ok("413" in line or "400" in line or line.startswith("closed"),
+       "1 MB of nested indefinite BER is refused", line)
+    nested = base64.b64encode(b"\x30\x80" * 8000)
+    pair = {"bad base64": b"!!!!", "no DER": base64.b64encode(b"hello"),
+            "nested BER": nested, "empty": b""}
+    for what, body in pair.items():
+        status, _, text = brevet.https_request(
+            "POST", "/.well-known/est/simpleenroll", body,
+            {"Content-Type": "application/pkcs10", "Authorization": "Basic " +
+             base64.b64encode(f":{secret}".encode()).decode()})
+        ok(status == 400, f"{what} instead of a CSR: 400", f"{status} {text[:60]}")
+
+
+def main():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
+    brevet = Brevet(config="limits {\n  request-time = \"3s\"\n  handshake-time = \"3s\"\n  idle-time = \"3s\"\n}\n")
+    brevet.start()
+    secret = brevet.token("--group", "slow", "--uses", "1000", "--expires", "1d")
+    drip_tests(brevet, lambda: tls(brevet), "TLS")
+    drip_tests(brevet, lambda: plain(brevet, brevet.http), "plain")
+    malformed(brevet, secret)
+    big_bodies(brevet)
+    pids = sorted(brevet.pids())
+    keep_going = threading.Event()
+    links = crowd(brevet)
+    ok(len(links) == CROWD, f"{CROWD} half-open and slow connections stand", str(len(links)))
+    done, why = healthy(brevet, secret)
+    ok(done == 20, "a healthy client keeps enrolling meanwhile", f"{done} of 20 {why}")
+    keep_going.set()
+    for link in links:
+        link.close()
+    ok(sorted(brevet.pids()) == pids, "no process died of it", f"{pids}")
+    ok(until(brevet.ready, 10), "the service answers as before")
+    finish()
+
+
+if __name__ == "__main__":
+    main()
