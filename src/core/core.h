@@ -25,6 +25,8 @@
 #include "signer/signer.h"
 #include "store/store.h"
 
+struct weak_list; /* pki/weak.h */
+
 /* Longest path of a file, and longest URL in a certificate. */
 #define CORE_PATH_MAX   512
 #define CORE_URL_MAX    256
@@ -101,8 +103,12 @@ struct core_config {
                                    * has a live certificate already */
     bool lint_full;               /* OpenSSL reads every TBS, not a sample */
 
+    const struct weak_list *weak_keys; /* NULL: no blocklist */
+
     char log_origin[LIMIT_SHORT_NAME]; /* of the audit log's checkpoints */
-    int64_t checkpoint_every;          /* seconds; 0: 60 */
+    struct span log_key; /* its public key, 32 octets; empty: no checkpoints */
+    struct span known_checkpoint; /* see audit_options.known; may be empty */
+    int64_t checkpoint_every;     /* seconds; 0: 60 */
 };
 
 /* core_config_check: BAD_CONFIG and a sentence when a name refers to nothing,
@@ -134,15 +140,17 @@ struct core_calls {
 };
 
 struct core;
-struct statusmap; /* proc/statusmap.h */
 
 /* core_new opens the audit log, registers the CAs, brings the status map up to
- * the database and reserves the first serial numbers. store, map and config
- * are borrowed; map may be NULL (no OCSP answers: tests, brevet init).
- * CORRUPT: the audit log does not fit its last checkpoint; refuse to start. */
+ * the database and reserves the first serial numbers. store and config are
+ * borrowed. map_fd: DIR/db/status.map open for reading and writing, taken over
+ * also on failure; -1: no status map (tests, brevet init). On error
+ * ret_problem holds a sentence. CORRUPT: the audit log contradicts its last
+ * checkpoint; refuse to start. */
 enum bv_err core_new(const struct core_config *config, struct store *store,
-                     struct statusmap *map, const struct core_calls *calls,
-                     struct core **ret_core) BV_CHECKED;
+                     int map_fd, const struct core_calls *calls,
+                     struct core **ret_core, char *ret_problem,
+                     size_t cap) BV_CHECKED;
 void core_free(struct core *core);
 
 /* core_set_signer gives core its signer (borrowed), or takes it away (NULL).
