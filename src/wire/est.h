@@ -1,5 +1,5 @@
 /* What EST (RFC 7030, updated by 8951 and 9908) puts on the wire besides CSRs
- * and CMS: paths, media types, base64 bodies, HTTP Basic, CSR attributes and
+ * and CMS: operations, base64 bodies, HTTP Basic, CSR attributes and
  * the two-part answer of serverkeygen. Used by the server's door and by the
  * device. Freestanding; spans point into the caller's buffers. */
 #ifndef BV_WIRE_EST_H
@@ -20,7 +20,7 @@
 #define EST_TYPE_CACERTS "application/pkcs7-mime"
 #define EST_TYPE_CERTS   "application/pkcs7-mime; smime-type=certs-only"
 
-/* --- paths --- */
+/* --- operations --- */
 
 enum est_op {
     EST_OP_NONE = 0, /* not an operation we know */
@@ -32,22 +32,11 @@ enum est_op {
     EST_OP_FULLCMC,
 };
 
-/* est_path_parse splits "/.well-known/est[/LABEL]/OPERATION" (no query).
- * NOT_FOUND for everything else: unknown operation, empty or extra segment,
- * label longer than LIMIT_SHORT_NAME - 1 or equal to an operation's name. A
- * path without a label gives an empty span. Comparison is exact. */
-enum bv_err est_path_parse(struct span path, enum est_op *ret_op,
-                           struct span *ret_label) BV_CHECKED;
 /* est_op_of_name: EST_OP_NONE when it is no operation (so: fit for a label). */
 enum est_op est_op_of_name(struct span name);
 const char *est_op_name(enum est_op op);
 
 /* --- HTTP fields --- */
-
-/* est_media_type_is compares type/subtype without case and ignores every
- * parameter and the white space around them (RFC 9110 8.3.1); type is one of
- * the bare EST_TYPE_ strings. */
-bool est_media_type_is(struct span field, const char *type);
 
 /* est_basic_parse decodes "Basic <base64 of user:secret>" (RFC 7617): scheme
  * without case, strict base64, first colon splits, user may be empty. The
@@ -122,11 +111,11 @@ struct est_csrattrs {
     size_t num_extensions;
 };
 
-/* est_put_csrattrs writes CsrAttrs (DER, not base64). With is_template it
+/* est_csrattrs_put writes CsrAttrs (DER, not base64). With is_template it
  * writes both forms, the older list first, so that every client finds its own
  * (RFC 9908 section 4); the list then carries only extensions with a value.
  * Everything empty: the empty SEQUENCE. */
-void est_put_csrattrs(struct sink *out, const struct est_csrattrs *attrs);
+void est_csrattrs_put(struct sink *out, const struct est_csrattrs *attrs);
 
 /* est_csrattrs_decode reads CsrAttrs. A template, when there is one, is used
  * alone (plus challenge and sig of the list); unknown OIDs and attributes are

@@ -1,0 +1,149 @@
+#include "wire/cms.h"
+
+#include "wire/der.h"
+#include "wire/oid.h"
+
+/* --- writing --- */
+
+/* least_after returns the least certificate greater than *last (all of them
+ * when last is NULL): a selection sort without memory, for at most 16. */
+static const struct span *
+least_after(const struct span *certs, size_t num, const struct span *last)
+{
+    const struct span *least = NULL;
+
+    for (size_t i = 0; i < num; i++) {
+        if (last != NULL && span_cmp(certs[i], *last) <= 0)
+            continue;
+        if (least == NULL || span_cmp(certs[i], *least) < 0)
+            least = &certs[i];
+    }
+    return least;
+}
+
+/* X.690 11.6: the elements of a SET OF ascend as octet strings. DER elements
+ * cannot be proper prefixes of each other, so plain comparison decides. */
+static void
+put_sorted(struct sink *out, const struct span *certs, size_t num)
+{
+    const struct span *next = least_after(certs, num, NULL);
+
+    while (next != NULL) {
+        der_put_raw(out, *next);
+        next = least_after(certs, num, next);
+    }
+}
+
+void
+cms_put_certs(struct sink *out, const struct span *certs, size_t num)
+{
+    if (num == 0 || num > LIMIT_CMS_CERTS) {
+        out->failed = true;
+        return;
+    }
+    size_t info = der_open(out, DER_SEQUENCE);
+    der_put_oid(out, oid_cms_signed_data);
+    size_t content = der_open(out, DER_CONTEXT_CONS(0));
+    size_t signed_data = der_open(out, DER_SEQUENCE);
+    der_put_uint(out, 1);
+    der_put(out, DER_SET, SPAN_EMPTY); /* digestAlgorithms */
+    size_t encap = der_open(out, DER_SEQUENCE);
+    der_put_oid(out, oid_cms_data);
+    der_close(out, encap);
+    size_t set = der_open(out, DER_CONTEXT_CONS(0));
+    put_sorted(out, certs, num);
+    der_close(out, set);
+    der_put(out, DER_SET, SPAN_EMPTY); /* signerInfos */
+    der_close(out, signed_data);
+    der_close(out, content);
+    der_close(out, info);
+}
+
+/* --- reading --- */
+
+static enum bv_err
+check_oid(struct span *in, struct span want)
+{
+    struct span oid;
+
+    BV_TRY(der_oid(in, &oid));
+    return span_eq(oid, want) ? BV_OK : BV_E_UNSUPPORTED;
+}
+
+/* open_signed_data goes down to what is inside SignedData. */
+static enum bv_err
+open_signed_data(struct span der, struct span *ret_in)
+{
+    struct span info;
+    struct span content;
+    struct span in;
+
+    BV_TRY(der_only(der, DER_SEQUENCE, &info));
+    BV_TRY(check_oid(&info, oid_cms_signed_data));
+    BV_TRY(der_take(&info, DER_CONTEXT_CONS(0), &content));
+    BV_TRY(span_end(info));
+    BV_TRY(der_only(content, DER_SEQUENCE, &in));
+    *ret_in = in;
+    return BV_OK;
+}
+
+/* RFC 5652 5.1: some senders write version 3, and name digest algorithms
+ * nobody used; neither changes what the certificates are. */
+static enum bv_err
+skip_to_certs(struct span *in)
+{
+    uint64_t version;
+    struct span skipped;
+    struct span encap;
+
+    BV_TRY(der_uint(in, &version));
+    if (version < 1 || version > 5)
+        return BV_E_UNSUPPORTED;
+    BV_TRY(der_take(in, DER_SET, &skipped));
+    BV_TRY(der_take(in, DER_SEQUENCE, &encap));
+    BV_TRY(check_oid(&encap, oid_cms_data));
+    return encap.len == 0 ? BV_OK : BV_E_UNSUPPORTED;
+}
+
+static enum bv_err
+check_certs(struct span certs)
+{
+    struct span cert;
+
+    for (unsigned num = 0; certs.len > 0; num++) {
+        if (num == LIMIT_CMS_CERTS)
+            return BV_E_TOO_MANY;
+        BV_TRY(der_take(&certs, DER_SEQUENCE, &cert));
+    }
+    return BV_OK;
+}
+
+enum bv_err
+cms_certs_parse(struct span der, struct cms_certs *ret_list)
+{
+    struct span in;
+    struct span certs = SPAN_EMPTY;
+    struct span signers;
+    struct span skipped;
+    bool present;
+
+    BV_TRY(open_signed_data(der, &in));
+    BV_TRY(skip_to_certs(&in));
+    BV_TRY(der_take_opt(&in, DER_CONTEXT_CONS(0), &present, &certs));
+    if (!present)
+        certs = SPAN_EMPTY;
+    BV_TRY(der_take_opt(&in, DER_CONTEXT_CONS(1), &present, &skipped));
+    BV_TRY(der_take(&in, DER_SET, &signers));
+    BV_TRY(span_end(in));
+    if (signers.len > 0)
+        return BV_E_UNSUPPORTED;
+    BV_TRY(check_certs(certs));
+    ret_list->certs = certs;
+    return BV_OK;
+}
+
+bool
+cms_certs_next(struct cms_certs *list, struct span *ret_cert)
+{
+    return der_take_whole(&list->certs, DER_SEQUENCE, ret_cert) == BV_OK;
+}
