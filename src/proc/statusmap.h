@@ -108,6 +108,8 @@ void statusmap_id(const struct statusmap *map,
 enum bv_err statusmap_writer(int fd, const uint8_t db_id[STATUSMAP_ID_LEN],
                              struct statusmap **ret_map,
                              struct statusmap_mark *ret_mark) BV_CHECKED;
+/* statusmap_mark: the mark of the last sync. */
+struct statusmap_mark statusmap_mark(const struct statusmap *map);
 /* statusmap_reserve makes room for every index up to this one, so that the
  * statusmap_put after the COMMIT cannot fail. DISK_FULL, IO, TOO_LARGE (2^40).
  */
