@@ -198,7 +198,7 @@ map_is_ours(const struct statusmap *map, const uint8_t *db_id, size_t file_len)
 {
     const struct header *header = header_of(map);
     uint64_t seq = statusmap_mark(map).seq;
-    return header_is_valid(header) &&
+    return file_len >= STATUSMAP_HEADER && header_is_valid(header) &&
            memcmp(header->db_id, db_id, STATUSMAP_ID_LEN) == 0 &&
            (seq == 0 || seq < (file_len - STATUSMAP_HEADER) / sizeof(uint64_t));
 }
