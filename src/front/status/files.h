@@ -1,0 +1,32 @@
+/* The published CRLs, as the status door knows them: measured and hashed when
+ * they appear, then served from their descriptors. */
+#ifndef BV_FRONT_STATUS_FILES_H
+#define BV_FRONT_STATUS_FILES_H
+
+#include "base/auto.h"
+#include "front/fresh.h"
+#include "front/status/status.h"
+
+struct file_crl {
+    char name[LIMIT_SHORT_NAME];
+    int fd; /* borrowed; -1: there is none, or it cannot be read */
+    uint64_t length;
+    int64_t this_update, next_update;
+    char tag[FRESH_TAG_MAX];
+};
+
+struct files {
+    struct file_crl *crls;
+    size_t num_crls;
+};
+
+/* files_new looks at every CRL of the settings once. O(octets) for the hash.
+ * NO_MEMORY. */
+enum bv_err files_new(const struct front_status_settings *settings,
+                      struct files **ret_files) BV_CHECKED;
+void files_free(struct files *files);
+BV_AUTO_DEFINE(files, struct files, files_free)
+/* files_find: NULL when there is no such CRL. */
+const struct file_crl *files_find(const struct files *files, struct span name);
+
+#endif

@@ -1,0 +1,440 @@
+#include "front/status/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "front/peer.h"
+#include "front/status/cache.h"
+#include "front/status/files.h"
+#include "wire/ocsp.h"
+
+#define TYPE_REQUEST  "application/ocsp-request"
+#define TYPE_RESPONSE "application/ocsp-response"
+
+/* A CRL may be replaced at any time (a revocation): nobody keeps it longer
+ * than this many seconds without asking. */
+#define CRL_MAX_AGE 3600
+
+struct status_door {
+    const struct front_status_settings *settings;
+    struct peer *signer;
+    struct cache *cache;
+    struct files *files;
+    unsigned generation;
+};
+
+/* --- settings --- */
+
+static void
+close_door(void *ctx)
+{
+    struct status_door *door = ctx;
+
+    cache_free(door->cache);
+    files_free(door->files);
+    free(door);
+}
+
+static enum bv_err
+open_door(const struct front_env *env, void **ret_ctx)
+{
+    bv_auto_free struct status_door *door = calloc(1, sizeof(*door));
+    bv_auto(cache) struct cache *cache = NULL;
+
+    if (door == NULL)
+        return BV_E_NO_MEMORY;
+    door->settings = env->settings;
+    door->signer = env->signer;
+    door->generation = door->settings->generation;
+    BV_TRY(cache_new(&cache));
+    BV_TRY(files_new(door->settings, &door->files));
+    door->cache = BV_STEAL(cache);
+    *ret_ctx = BV_STEAL(door);
+    return BV_OK;
+}
+
+/* The map may be another one after a reload: its words say nothing about the
+ * answers kept. */
+static void
+refresh(struct status_door *door)
+{
+    struct files *files;
+
+    if (door->generation == door->settings->generation ||
+        files_new(door->settings, &files) != BV_OK)
+        return;
+    files_free(door->files);
+    door->files = files;
+    cache_clear(door->cache);
+    door->generation = door->settings->generation;
+}
+
+/* --- what a client may keep (RFC 9111, RFC 9919 section 6) --- */
+
+#define NUM_FIELDS 4
+
+struct keeping {
+    char control[80];
+    char modified[FRESH_DATE_MAX];
+    char expires[FRESH_DATE_MAX];
+    struct exchange_field fields[NUM_FIELDS];
+};
+
+static void
+keep_until(struct keeping *keeping, int64_t max_age, int64_t modified,
+           int64_t expires, const char *tag)
+{
+    (void)snprintf(keeping->control, sizeof(keeping->control),
+                   "max-age=%lld, public, no-transform, must-revalidate",
+                   (long long)(max_age > 0 ? max_age : 0));
+    fresh_date(modified, keeping->modified);
+    fresh_date(expires, keeping->expires);
+    keeping->fields[0] = (struct exchange_field){"ETag", tag};
+    keeping->fields[1] =
+        (struct exchange_field){"Last-Modified", keeping->modified};
+    keeping->fields[2] = (struct exchange_field){"Expires", keeping->expires};
+    keeping->fields[3] =
+        (struct exchange_field){"Cache-Control", keeping->control};
+}
+
+static void
+reply_unchanged(struct front_request *request, const struct keeping *keeping)
+{
+    front_reply(request,
+                &(struct front_answer){.http = {.status = 304,
+                                                .fields = keeping->fields,
+                                                .num_fields = NUM_FIELDS}});
+}
+
+/* --- OCSP --- */
+
+static void
+reply_ocsp(struct front_request *request, struct span response,
+           const struct exchange_field *fields, size_t num_fields)
+{
+    front_reply(request,
+                &(struct front_answer){.http = {.status = 200,
+                                                .content_type = TYPE_RESPONSE,
+                                                .fields = fields,
+                                                .num_fields = num_fields,
+                                                .body = response}});
+}
+
+/* An answer that nobody may give to somebody else: an error, or one with a
+ * nonce (RFC 9919 forbids no-store for what is authoritative). */
+static void
+reply_ocsp_once(struct front_request *request, struct span response,
+                bool is_error)
+{
+    struct exchange_field field = {
+        "Cache-Control", is_error ? "no-cache" : "max-age=0, private"};
+
+    reply_ocsp(request, response, &field, 1);
+}
+
+static void
+reply_ocsp_error(struct front_request *request, enum ocsp_answer status)
+{
+    uint8_t buf[16];
+    struct sink out = SINK_ARRAY(buf);
+
+    ocsp_error_put(&out, status);
+    reply_ocsp_once(request, sink_view(&out), true);
+}
+
+static void
+reply_ocsp_kept(struct front_request *request,
+                const struct cache_answer *answer, int64_t now)
+{
+    struct keeping keeping;
+
+    keep_until(&keeping, answer->refresh_at - now, answer->this_update,
+               answer->next_update, answer->tag);
+    if (request->http->method != HTTP_POST &&
+        fresh_is_current(request->http, answer->tag, answer->this_update))
+        reply_unchanged(request, &keeping);
+    else
+        reply_ocsp(request, span_of(answer->response, answer->len),
+                   keeping.fields, NUM_FIELDS);
+}
+
+/* find_kept returns the kept answer that still holds, else NULL. */
+static const struct cache_answer *
+find_kept(struct status_door *door, const struct cache_key *key, int64_t now)
+{
+    const struct cache_answer *answer = cache_find(door->cache, key);
+
+    if (answer == NULL || door->settings->map == NULL ||
+        now >= answer->refresh_at || now < answer->this_update)
+        return NULL;
+    return statusmap_get(door->settings->map, answer->index) == answer->word
+               ? answer
+               : NULL;
+}
+
+/* What a question to the signer is about, while it is under way. */
+struct question {
+    struct front_request *request;
+    bool has_key;
+    struct cache_key key;
+    unsigned generation;
+};
+
+static void
+reply_fresh(struct status_door *door, const struct question *question,
+            const struct ocsp_reply *reply)
+{
+    int64_t now = clock_wall();
+    const struct cache_answer *answer = NULL;
+
+    /* an answer asked for before a reload may belong to another map */
+    if (question->has_key && reply->cacheable &&
+        question->generation == door->generation) {
+        cache_put(door->cache, &question->key, reply,
+                  now + (reply->next_update - now) / 2);
+        answer = find_kept(door, &question->key, now);
+    }
+    if (answer != NULL)
+        reply_ocsp_kept(question->request, answer, now);
+    else
+        reply_ocsp_once(question->request, reply->response,
+                        reply->next_update == 0);
+}
+
+static void
+on_answer(void *arg, enum bv_err err, enum msg_type type, struct span body)
+{
+    bv_auto_free struct question *question = arg;
+    struct ocsp_reply reply;
+
+    if (err == BV_OK && type != MSG_OCSP_REPLY)
+        err = BV_E_UNAVAILABLE;
+    if (err == BV_OK)
+        err = ocsp_reply_decode(body, &reply);
+    if (err == BV_OK)
+        reply_fresh(question->request->ctx, question, &reply);
+    else
+        reply_ocsp_error(question->request, OCSP_ANSWER_TRY_LATER);
+}
+
+static void
+ask_signer(struct status_door *door, struct front_request *request,
+           struct span der, const struct cache_key *key)
+{
+    struct question *question = malloc(sizeof(*question));
+
+    if (question == NULL) {
+        reply_ocsp_error(request, OCSP_ANSWER_TRY_LATER);
+        return;
+    }
+    *question = (struct question){.request = request,
+                                  .has_key = key != NULL,
+                                  .generation = door->generation};
+    if (key != NULL)
+        question->key = *key;
+    if (peer_ask(door->signer, MSG_OCSP, der, on_answer, question) == BV_OK)
+        return;
+    free(question);
+    reply_ocsp_error(request, OCSP_ANSWER_TRY_LATER);
+}
+
+static void
+answer_ocsp(struct status_door *door, struct front_request *request,
+            struct span der)
+{
+    struct ocsp_request asked;
+    struct cache_key key;
+    const struct cache_answer *kept;
+    int64_t now = clock_wall();
+
+    refresh(door);
+    if (ocsp_request_parse(der, &asked) != BV_OK) {
+        reply_ocsp_error(request, OCSP_ANSWER_MALFORMED);
+        return;
+    }
+    if (asked.has_nonce || asked.num_certs != 1) {
+        ask_signer(door, request, der, NULL);
+        return;
+    }
+    cache_key_of(asked.certs[0].whole, &key);
+    kept = find_kept(door, &key, now);
+    if (kept != NULL)
+        reply_ocsp_kept(request, kept, now);
+    else
+        ask_signer(door, request, der, &key);
+}
+
+static void
+handle_ocsp_post(void *ctx, struct front_request *request)
+{
+    answer_ocsp(ctx, request, request->exchange->body);
+}
+
+static void
+handle_ocsp_get(void *ctx, struct front_request *request)
+{
+    uint8_t buf[LIMIT_OCSP_REQUEST];
+    struct span der;
+    enum bv_err err = ocsp_get_decode(request->rest, buf, &der);
+
+    if (err == BV_OK)
+        answer_ocsp(ctx, request, der);
+    else
+        front_fail(request, err, "the path holds no OCSP request", 0);
+}
+
+/* --- files --- */
+
+/* strip takes a suffix off; the whole is NOT_FOUND without it. */
+static enum bv_err
+strip(struct span segment, const char *suffix, struct span *ret_name)
+{
+    size_t len = strlen(suffix);
+
+    if (segment.len <= len ||
+        !span_eq_str(span_of(segment.data + segment.len - len, len), suffix))
+        return BV_E_NOT_FOUND;
+    *ret_name = span_of(segment.data, segment.len - len);
+    return BV_OK;
+}
+
+static void
+send_crl(struct front_request *request, const struct file_crl *crl)
+{
+    int64_t now = clock_wall();
+    int64_t left = crl->next_update - now;
+    int64_t max_age = left < CRL_MAX_AGE ? left : CRL_MAX_AGE;
+    struct keeping keeping;
+
+    if (max_age < 0)
+        max_age = 0;
+    keep_until(&keeping, max_age, crl->this_update, now + max_age, crl->tag);
+    if (fresh_is_current(request->http, crl->tag, crl->this_update)) {
+        reply_unchanged(request, &keeping);
+        return;
+    }
+    front_reply_file(
+        request,
+        &(struct front_answer){.http = {.status = 200,
+                                        .content_type = "application/pkix-crl",
+                                        .fields = keeping.fields,
+                                        .num_fields = NUM_FIELDS}},
+        crl->fd, 0, crl->length);
+}
+
+static void
+handle_crl(void *ctx, struct front_request *request)
+{
+    struct status_door *door = ctx;
+    const struct file_crl *crl = NULL;
+    struct span name;
+
+    refresh(door);
+    if (strip(request->segment, ".crl", &name) == BV_OK)
+        crl = files_find(door->files, name);
+    if (crl == NULL || crl->fd < 0)
+        front_fail(request, BV_E_NOT_FOUND, NULL, 0);
+    else
+        send_crl(request, crl);
+}
+
+static const struct core_ca *
+find_ca(const struct core_config *config, struct span name)
+{
+    for (size_t i = 0; i < config->num_cas; i++)
+        if (span_eq_str(name, config->cas[i].name))
+            return &config->cas[i];
+    return NULL;
+}
+
+static void
+handle_ca(void *ctx, struct front_request *request)
+{
+    const struct status_door *door = ctx;
+    const struct core_ca *ca = NULL;
+    struct exchange_field field = {"Cache-Control", "max-age=86400, public"};
+    struct span name;
+
+    if (strip(request->segment, ".cer", &name) == BV_OK)
+        ca = find_ca(door->settings->config, name);
+    if (ca == NULL) {
+        front_fail(request, BV_E_NOT_FOUND, NULL, 0);
+        return;
+    }
+    front_reply(request, &(struct front_answer){
+                             .http = {.status = 200,
+                                      .content_type = "application/pkix-cert",
+                                      .fields = &field,
+                                      .num_fields = 1,
+                                      .body = ca->cert}});
+}
+
+/* --- health --- */
+
+/* what_ails returns the reason why this door should not be sent clients; NULL
+ * when there is none. */
+static const char *
+what_ails(const struct status_door *door)
+{
+    int64_t now = clock_wall();
+
+    for (size_t i = 0; i < door->files->num_crls; i++) {
+        const struct file_crl *crl = &door->files->crls[i];
+
+        if (crl->fd < 0)
+            return "a CRL is missing";
+        if (crl->next_update <= now)
+            return "a CRL has expired";
+    }
+    return NULL;
+}
+
+static void
+handle_health(void *ctx, struct front_request *request)
+{
+    struct exchange_field field = {"Cache-Control", "no-store"};
+    const char *reason;
+
+    refresh(ctx);
+    reason = what_ails(ctx);
+    if (reason != NULL) {
+        front_fail(request, BV_E_UNAVAILABLE, reason, 5);
+        return;
+    }
+    front_reply(request,
+                &(struct front_answer){.http = {.status = 200,
+                                                .content_type = "text/plain",
+                                                .fields = &field,
+                                                .num_fields = 1,
+                                                .body = SPAN_LIT("ok\n")}});
+}
+
+/* --- routes --- */
+
+static const struct front_route ROUTES[] = {
+    {.method = HTTP_POST,
+     .path = "/ocsp",
+     .media_type = TYPE_REQUEST,
+     .media_optional = true,
+     .max_body = LIMIT_OCSP_REQUEST,
+     .handle = handle_ocsp_post},
+    {.method = HTTP_POST,
+     .path = "/ocsp/",
+     .media_type = TYPE_REQUEST,
+     .media_optional = true,
+     .max_body = LIMIT_OCSP_REQUEST,
+     .handle = handle_ocsp_post},
+    {.method = HTTP_GET, .path = "/ocsp/**", .handle = handle_ocsp_get},
+    {.method = HTTP_GET, .path = "/crl/*", .handle = handle_crl},
+    {.method = HTTP_GET, .path = "/ca/*", .handle = handle_ca},
+    {.method = HTTP_GET, .path = "/health", .handle = handle_health},
+};
+
+const struct front front_status_door = {
+    .name = "status",
+    .routes = ROUTES,
+    .num_routes = sizeof(ROUTES) / sizeof(ROUTES[0]),
+    .open = open_door,
+    .close = close_door,
+};
