@@ -82,7 +82,7 @@ enum bv_record {
 };
 #define BV_RECORD_COUNT 5
 /* The longest record the library writes, octets (a trust set). */
-#define BV_RECORD_MAX 12288
+#define BV_RECORD_MAX 8192
 
 struct bv_storage {
     void *ctx;
