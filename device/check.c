@@ -16,7 +16,7 @@ check_answer(struct dev *dev, struct span *ret_der)
     struct span type, body = exchange_body(&dev->exchange);
     if (!http_field_find(dev->exchange.response.fields, "Content-Type",
                          &type) ||
-        !est_media_type_is(type, EST_TYPE_CACERTS))
+        !http_media_type_is(type, EST_TYPE_CACERTS))
         return BV_WHY_BAD_ANSWER;
     /* the body stands in our own BODY region */
     uint8_t *text = dev_body(dev) + (body.data - dev_body(dev));
