@@ -64,6 +64,7 @@ struct config {
     unsigned num_admins, num_operators, num_readers;
 
     struct net_limits net;
+    bool est_lenient, est_full_chain; /* front/est/est.h */
     int64_t ocsp_validity, ocsp_backdate; /* seconds */
 
     struct config_ca ca_files[CONFIG_CAS_MAX];

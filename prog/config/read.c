@@ -266,8 +266,9 @@ profile_slot(struct config *config, const char *name)
     if (i < config->core.num_profiles)
         return &config->profiles[i];
     config->core.num_profiles++;
-    if (profile_default(name, &config->profiles[i]) != BV_OK)
-        config->profiles[i] = config->profiles[0]; /* device */
+    if (profile_default(name, &config->profiles[i]) != BV_OK &&
+        profile_default("device", &config->profiles[i]) != BV_OK)
+        return NULL;
     (void)snprintf(config->profiles[i].name, LIMIT_SHORT_NAME, "%s", name);
     return &config->profiles[i];
 }
@@ -303,9 +304,9 @@ take_all(struct reader *r, cfg_t *root, enum schema_index index, size_t most,
 static enum bv_err
 take_root(struct reader *r, cfg_t *root)
 {
-    static const enum schema_index once[] = {SCHEMA_QUOTA, SCHEMA_APPROVAL,
+    static const enum schema_index once[] = {SCHEMA_QUOTA,  SCHEMA_APPROVAL,
                                              SCHEMA_LIMITS, SCHEMA_AUDIT,
-                                             SCHEMA_OCSP};
+                                             SCHEMA_OCSP,   SCHEMA_EST};
     struct config *config = r->config;
     size_t ignored;
     BV_TRY(apply(r, root, SCHEMA_GLOBAL, config));

@@ -186,6 +186,13 @@ static const struct schema_key ocsp_keys[] = {
            "How far thisUpdate lies in the past, for slow clocks."),
 };
 
+static const struct schema_key est_keys[] = {
+    BOOL(config, "lenient", est_lenient, "false",
+         "Also take raw DER and PEM bodies, which RFC 8951 forbids."),
+    BOOL(config, "full-chain", est_full_chain, "false",
+         "Enrolment answers carry the CA certificates too."),
+};
+
 static const struct schema_key ca_keys[] = {
     TEXT(schema_ca, "certificate", files.certificate, 1, "ca/NAME.crt",
          "Its certificate (PEM)."),
@@ -462,6 +469,7 @@ const struct schema_section schema_sections[SCHEMA_COUNT] = {
                        "What a door takes from the network."},
     [SCHEMA_AUDIT] = {"audit", SCHEMA_ONCE, KEYS(audit_keys), "The audit log."},
     [SCHEMA_OCSP] = {"ocsp", SCHEMA_ONCE, KEYS(ocsp_keys), "OCSP answers."},
+    [SCHEMA_EST] = {"est", SCHEMA_ONCE, KEYS(est_keys), "The EST door."},
     [SCHEMA_CA] = {"ca", SCHEMA_TITLED, KEYS(ca_keys),
                    "A CA of this installation; the title is its name."},
     [SCHEMA_MANUFACTURER] = {"manufacturer", SCHEMA_TITLED,

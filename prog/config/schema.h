@@ -65,6 +65,7 @@ enum schema_index {
     SCHEMA_LIMITS,
     SCHEMA_AUDIT,
     SCHEMA_OCSP,
+    SCHEMA_EST,
     SCHEMA_CA,
     SCHEMA_MANUFACTURER,
     SCHEMA_PROFILE,

@@ -188,6 +188,8 @@ static enum bv_err
 put_custom(const struct schema_key *key, void *object, const char *const *words,
            unsigned num, struct problem problem)
 {
+    if (num == 0)
+        return bad(problem, "is an empty list");
     for (unsigned i = 0; i < num; i++)
         if (!key->put(object, i, words[i]))
             return bad_choice(key, words[i], problem);
