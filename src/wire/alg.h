@@ -30,10 +30,10 @@ enum alg_sig {
 /* A SubjectPublicKeyInfo taken apart (RFC 5280 4.1.2.7, 5480, 3279, 8410). */
 struct alg_spki {
     enum alg_key alg;
-    unsigned bits;      /* 256, 384, 521, 255, or the RSA modulus length */
-    struct span whole;  /* the SubjectPublicKeyInfo, tag and length included */
-    struct span key;    /* the BIT STRING's octets: point, RSAPublicKey, raw */
-    struct span n, e;   /* RSA: magnitudes without a leading zero */
+    unsigned bits;     /* 256, 384, 521, 255, or the RSA modulus length */
+    struct span whole; /* the SubjectPublicKeyInfo, tag and length included */
+    struct span key;   /* the BIT STRING's octets: point, RSAPublicKey, raw */
+    struct span n, e;  /* RSA: magnitudes without a leading zero */
 };
 
 /* alg_spki_parse takes an SPKI off *in. UNSUPPORTED for an algorithm or curve

@@ -73,8 +73,5 @@ bool san_name_eq(const struct san_name *a, const struct san_name *b);
 /* san_put_text writes "dns:a.example,ip:192.0.2.1,uri:…" for people. */
 void san_put_text(struct sink *out, struct span san);
 void san_put_name_text(struct sink *out, const struct san_name *name);
-/* san_parse_ip reads an IPv4 or IPv6 literal into 4 or 16 octets; BAD_NAME. */
-enum bv_err san_parse_ip(struct span text, uint8_t ip[16],
-                         size_t *ret_len) BV_CHECKED;
 
 #endif
