@@ -329,12 +329,14 @@ read_rdn(struct span *in, struct est_csrattrs *attrs)
     struct est_rdn rdn = {0};
     struct span set;
     struct span single;
+    struct span value;
+    uint8_t tag;
 
     BV_TRY(der_take(in, DER_SET, &set));
     BV_TRY(der_only(set, DER_SEQUENCE, &single));
     BV_TRY(der_oid(&single, &rdn.oid));
     if (single.len > 0)
-        BV_TRY(der_any(&single, NULL, NULL, &rdn.value));
+        BV_TRY(der_any(&single, &tag, &value, &rdn.value));
     BV_TRY(span_end(single));
     if (attrs->num_rdns == EST_RDNS_MAX)
         return BV_E_TOO_MANY;
