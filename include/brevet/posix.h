@@ -20,6 +20,9 @@ struct bv_posix;
  * with errno: EWOULDBLOCK when another process holds it, EPERM when others
  * than the owner may write to it. */
 struct bv_posix *bv_posix_open(const char *dir);
+/* bv_posix_open_reader takes no lock and writes nothing: set and erase are
+ * FAILED. For looking at an identity that a running service holds. */
+struct bv_posix *bv_posix_open_reader(const char *dir);
 void bv_posix_close(struct bv_posix *posix); /* NULL is fine */
 /* bv_posix_dirfd: the directory's descriptor, owned by posix. */
 int bv_posix_dirfd(const struct bv_posix *posix);

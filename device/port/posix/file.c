@@ -1,0 +1,88 @@
+#include "device/port/posix/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+
+static bool
+write_all(int fd, const uint8_t *data, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, data, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        data += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+static bool
+write_new(int dirfd, const char *name, mode_t mode, const void *data,
+          size_t len)
+{
+    bv_auto_close int fd =
+        openat(dirfd, name,
+               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    return fd >= 0 && fchmod(fd, mode) == 0 && write_all(fd, data, len) &&
+           fsync(fd) == 0;
+}
+
+enum bv_port
+file_replace(int dirfd, const char *name, mode_t mode, const void *data,
+             size_t len)
+{
+    char temp[256];
+    int n = snprintf(temp, sizeof(temp), ".%s.new", name);
+    if (n < 0 || (size_t)n >= sizeof(temp))
+        return BV_PORT_FAILED;
+    /* What an interrupted write left; we hold the directory's lock. */
+    (void)unlinkat(dirfd, temp, 0);
+    if (!write_new(dirfd, temp, mode, data, len) ||
+        renameat(dirfd, temp, dirfd, name) != 0) {
+        int kept = errno;
+        (void)unlinkat(dirfd, temp, 0);
+        errno = kept;
+        return BV_PORT_FAILED;
+    }
+    return fsync(dirfd) == 0 ? BV_PORT_OK : BV_PORT_FAILED;
+}
+
+enum bv_port
+file_read(int dirfd, const char *name, void *out, size_t cap, size_t *ret_len)
+{
+    struct stat st;
+    size_t len = 0;
+    bv_auto_close int fd =
+        openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? BV_PORT_NONE : BV_PORT_FAILED;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
+        (size_t)st.st_size > cap)
+        return BV_PORT_FAILED;
+    while (len < (size_t)st.st_size) {
+        ssize_t n = read(fd, (uint8_t *)out + len, (size_t)st.st_size - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return BV_PORT_FAILED;
+        len += (size_t)n;
+    }
+    *ret_len = len;
+    return BV_PORT_OK;
+}
+
+enum bv_port
+file_erase(int dirfd, const char *name)
+{
+    if (unlinkat(dirfd, name, 0) != 0)
+        return errno == ENOENT ? BV_PORT_OK : BV_PORT_FAILED;
+    return fsync(dirfd) == 0 ? BV_PORT_OK : BV_PORT_FAILED;
+}

@@ -1,0 +1,24 @@
+/* Files of a directory replaced as one atomic act. Shared by the storage port
+ * and by the key port on OpenSSL. */
+#ifndef BV_DEVICE_PORT_POSIX_FILE_H
+#define BV_DEVICE_PORT_POSIX_FILE_H
+
+#include "brevet/port.h"
+
+#include <sys/types.h>
+
+/* file_replace writes data to a new file (O_EXCL, O_NOFOLLOW, this mode from
+ * its first moment), fsyncs it, renames it over name and fsyncs the directory.
+ * FAILED leaves the old content and no temporary file. */
+enum bv_port file_replace(int dirfd, const char *name, mode_t mode,
+                          const void *data, size_t len);
+
+/* file_read reads a regular file, never through a symbolic link. NONE when
+ * there is none; FAILED when it does not fit. */
+enum bv_port file_read(int dirfd, const char *name, void *out, size_t cap,
+                       size_t *ret_len);
+
+/* file_erase removes it durably; OK when it was not there. */
+enum bv_port file_erase(int dirfd, const char *name);
+
+#endif
