@@ -16,7 +16,7 @@ file_of(enum bv_slot slot)
 static EVP_PKEY *
 parse_pem(const void *pem, size_t len)
 {
-    bv_auto(BIO) *memory = BIO_new_mem_buf(pem, (int)len);
+    bv_auto(BIO) BIO *memory = BIO_new_mem_buf(pem, (int)len);
     return memory == NULL ? NULL
                           : PEM_read_bio_PrivateKey(memory, NULL, NULL, NULL);
 }
@@ -26,7 +26,7 @@ load_factory(const struct bv_openssl *openssl)
 {
     if (openssl->factory_key == NULL)
         return NULL;
-    bv_auto(BIO) *file = BIO_new_file(openssl->factory_key, "r");
+    bv_auto(BIO) BIO *file = BIO_new_file(openssl->factory_key, "r");
     return file == NULL ? NULL
                         : PEM_read_bio_PrivateKey(file, NULL, NULL, NULL);
 }
@@ -86,8 +86,8 @@ generate(void *ctx, enum bv_slot slot, enum bv_key_type type)
     char *text = NULL;
     if (slot != BV_SLOT_A && slot != BV_SLOT_B)
         return BV_PORT_FAILED;
-    bv_auto(EVP_PKEY) *key = make(type);
-    bv_auto(BIO) *pem = key == NULL ? NULL : to_pem(key);
+    bv_auto(EVP_PKEY) EVP_PKEY *key = make(type);
+    bv_auto(BIO) BIO *pem = key == NULL ? NULL : to_pem(key);
     if (pem == NULL)
         return openssl_note(openssl, BV_PORT_FAILED, "making a key");
     long len = BIO_get_mem_data(pem, &text);
@@ -102,7 +102,7 @@ public_key(void *ctx, enum bv_slot slot, uint8_t *out, size_t cap,
            size_t *ret_len)
 {
     struct bv_openssl *openssl = ctx;
-    bv_auto(EVP_PKEY) *key = keys_load(openssl, slot);
+    bv_auto(EVP_PKEY) EVP_PKEY *key = keys_load(openssl, slot);
     if (key == NULL)
         return BV_PORT_NONE;
     int len = i2d_PUBKEY(key, NULL);
@@ -128,8 +128,8 @@ sign(void *ctx, enum bv_slot slot, const uint8_t *message, size_t len,
 {
     struct bv_openssl *openssl = ctx;
     size_t made = cap;
-    bv_auto(EVP_PKEY) *key = keys_load(openssl, slot);
-    bv_auto(EVP_MD_CTX) *md = EVP_MD_CTX_new();
+    bv_auto(EVP_PKEY) EVP_PKEY *key = keys_load(openssl, slot);
+    bv_auto(EVP_MD_CTX) EVP_MD_CTX *md = EVP_MD_CTX_new();
     if (key == NULL)
         return BV_PORT_NONE;
     if (md == NULL ||

@@ -25,7 +25,7 @@ openssl_note_errno(struct bv_openssl *openssl, enum bv_port answer,
 static X509 *
 read_cert(const char *path)
 {
-    bv_auto(BIO) *file = BIO_new_file(path, "r");
+    bv_auto(BIO) BIO *file = BIO_new_file(path, "r");
     return file == NULL ? NULL : PEM_read_bio_X509(file, NULL, NULL, NULL);
 }
 

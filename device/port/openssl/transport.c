@@ -212,8 +212,8 @@ use_identity(struct bv_openssl *openssl, const struct bv_connect *to)
     if (to->identity == BV_SLOT_NONE)
         return true;
     bool factory = to->identity == BV_SLOT_FACTORY;
-    bv_auto(EVP_PKEY) *key = keys_load(openssl, to->identity);
-    bv_auto(X509) *given = factory ? NULL : verify_cert_of(to->cert);
+    bv_auto(EVP_PKEY) EVP_PKEY *key = keys_load(openssl, to->identity);
+    bv_auto(X509) X509 *given = factory ? NULL : verify_cert_of(to->cert);
     X509 *cert = factory ? openssl->factory_cert : given;
     if (key == NULL || cert == NULL ||
         SSL_use_certificate(openssl->tls, cert) != 1 ||

@@ -27,11 +27,11 @@ X509_STORE *
 verify_store(const struct bv_bytes *anchors, size_t num,
              const struct bv_when *when)
 {
-    bv_auto(X509_STORE) *store = X509_STORE_new();
+    bv_auto(X509_STORE) X509_STORE *store = X509_STORE_new();
     if (store == NULL)
         return NULL;
     for (size_t i = 0; i < num; i++) {
-        bv_auto(X509) *cert = verify_cert_of(anchors[i]);
+        bv_auto(X509) X509 *cert = verify_cert_of(anchors[i]);
         if (cert == NULL || X509_STORE_add_cert(store, cert) != 1)
             return NULL;
     }
@@ -73,7 +73,7 @@ suits(X509 *cert, enum bv_purpose purpose)
 static bool
 has_path(X509 *cert, X509_STORE *store, STACK_OF(X509) *helpers, bool exact)
 {
-    bv_auto(X509_STORE_CTX) *ctx = X509_STORE_CTX_new();
+    bv_auto(X509_STORE_CTX) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
     if (ctx == NULL || X509_STORE_CTX_init(ctx, store, cert, helpers) != 1)
         return false;
     if (!exact)
@@ -85,8 +85,8 @@ static enum bv_port
 chain(void *ctx, const struct bv_chain *chain)
 {
     struct bv_openssl *openssl = ctx;
-    bv_auto(X509) *cert = verify_cert_of(chain->cert);
-    bv_auto(X509_STORE) *store =
+    bv_auto(X509) X509 *cert = verify_cert_of(chain->cert);
+    bv_auto(X509_STORE) X509_STORE *store =
         verify_store(chain->anchors, chain->num_anchors, &chain->when);
     STACK_OF(X509) *helpers = verify_stack(chain->helpers, chain->num_helpers);
     bool good = cert != NULL && store != NULL && helpers != NULL &&
