@@ -84,8 +84,8 @@ enum bv_err key_seal(const struct key *key, struct span passphrase,
  *   WRONG_KEY    the passphrase is wrong
  *   REFUSED      protected by less than scrypt N=16384 r=8 or PBKDF2 with
  *                600,000 rounds of SHA-256 or better
- *   UNSUPPORTED  another scheme, or cost parameters beyond 1 GiB of memory or
- *                10 million rounds
+ *   UNSUPPORTED  another scheme, or a cost beyond 32 MiB of memory or 10
+ *                million rounds
  * key_open_text has a sentence for each, fit for the operator. */
 enum bv_err key_open(struct span pem, struct span passphrase,
                      struct key **ret_key) BV_CHECKED;
