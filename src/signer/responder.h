@@ -68,6 +68,15 @@ enum bv_err responder_current(struct responder *responder, const char *ca,
                               struct key **ret_key,
                               struct span *ret_cert) BV_CHECKED;
 
+/* responder_adopt moves the map, the serial key, issuer ids and the keys of
+ * CAs that both serve out of another responder: a reload. */
+void responder_adopt(struct responder *responder, struct responder *from);
+
+/* responder_generate makes a responder key for a CA of this kind: RSA-2048 for
+ * an RSA CA, whose clients may know nothing else, and P-256 for all others. */
+enum bv_err responder_generate(enum alg_key ca,
+                               struct key **ret_key) BV_CHECKED;
+
 #define RESPONDER_FILE_MAX 16384
 /* responder_seal writes the file text for a key and certificate; about 45 ms.
  * responder_unseal reads it; the certificate's DER lands in cert_buf. Errors
