@@ -22,8 +22,6 @@ def at(brevet, when, secret, name):
 
     def try_it():
         try:
-            context = brevet.context()
-            context.verify_flags &= ~0
             return brevet.enroll(csr, secret, timeout=3)
         except OSError:
             return None

@@ -154,7 +154,7 @@ def malformed(brevet, secret):
 def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
-    brevet = Brevet(config="limits {\n  request-time = \"3s\"\n  handshake-time = \"3s\"\n  idle-time = \"3s\"\n}\n")
+    brevet = Brevet(config="limits {\n  request = \"3s\"\n  handshake = \"3s\"\n  idle = \"3s\"\n}\n")
     brevet.start()
     secret = brevet.token("--group", "slow", "--uses", "1000", "--expires", "1d")
     drip_tests(brevet, lambda: tls(brevet), "TLS")
