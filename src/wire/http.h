@@ -104,6 +104,8 @@ bool http_field_next(struct span *fields, struct span *ret_name,
 /* http_field_find: the first field of this name (any case); false if none. */
 bool http_field_find(struct span fields, const char *name,
                      struct span *ret_value);
+/* http_is_tchar: an octet of a token, RFC 9110 5.6.2. */
+bool http_is_tchar(uint8_t c);
 /* http_list_has: a comma-separated list holds this token (any case). */
 bool http_list_has(struct span list, const char *token);
 /* http_media_type_is compares type/subtype in any case, without parameters. */
