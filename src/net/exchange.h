@@ -5,7 +5,8 @@
  * answer later from any callback of the same loop, exactly once. If the client
  * went away meanwhile the answer is dropped quietly; if the answer takes
  * longer than net_limits.reply_ms the client gets a 503 and the later answer
- * is dropped. Everything an exchange points to belongs to it. */
+ * is dropped. Everything an exchange points to belongs to it, and stays while
+ * the exchange does even if the connection has gone. */
 #ifndef BV_NET_EXCHANGE_H
 #define BV_NET_EXCHANGE_H
 
@@ -59,6 +60,10 @@ struct exchange_answer {
     struct span body;
     bool close; /* end the connection after this answer */
 };
+
+/* exchange_is_live: false when the client has gone and an answer would be
+ * dropped. */
+bool exchange_is_live(const struct exchange *exchange);
 
 /* exchange_reply ends the exchange; do not touch it afterwards.
  * *ret_sent (may be NULL): false when the client had gone. */

@@ -33,6 +33,8 @@ void loop_turn(struct loop *loop);
 void loop_stop(struct loop *loop);
 /* loop_now_ms: monotonic, as of the start of this turn; costs nothing. */
 int64_t loop_now_ms(const struct loop *loop);
+/* loop_clock_us: monotonic, now; for durations in the log. */
+int64_t loop_clock_us(void);
 
 /* A descriptor, level-triggered. The watch does not own fd; free the watch
  * before closing it. events 0: nothing is watched. */

@@ -58,6 +58,8 @@ enum tls_step {
 /* tls_accept wraps an accepted non-blocking socket; it stays the caller's. */
 enum bv_err tls_accept(struct tls *tls, int fd,
                        struct tls_conn **ret_conn) BV_CHECKED;
+struct tls_conn *tls_conn_ref(struct tls_conn *conn);
+/* tls_conn_free drops one reference; the socket may be closed before. */
 void tls_conn_free(struct tls_conn *conn);
 
 enum tls_step tls_handshake(struct tls_conn *conn);

@@ -1,0 +1,178 @@
+#include "net/exchange.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "net/conn.h"
+
+/* Head fields take less than this; more is a mistake of a door. */
+#define HEAD_MAX 4096
+
+static bool
+has_body(uint16_t status)
+{
+    return status >= 200 && status != 204 && status != 304;
+}
+
+static struct span
+date_of(struct net *net)
+{
+    int64_t now = clock_wall();
+    if (now != net->date_time) {
+        struct sink out = sink_of(net->date, HTTP_DATE_LEN);
+        http_put_date(&out, now);
+        net->date_time = now;
+    }
+    return span_of(net->date, HTTP_DATE_LEN);
+}
+
+static void
+put_head(struct sink *out, const struct conn *conn,
+         const struct exchange_answer *answer, uint64_t length)
+{
+    http_put_status(out, answer->status);
+    http_put_field_str(out, "Server", "brevet");
+    http_put_field(out, "Date", date_of(conn->net));
+    if (answer->content_type != NULL)
+        http_put_field_str(out, "Content-Type", answer->content_type);
+    if (has_body(answer->status))
+        http_put_field_dec(out, "Content-Length", length);
+    for (size_t i = 0; i < answer->num_fields; i++)
+        http_put_field_str(out, answer->fields[i].name,
+                           answer->fields[i].value);
+    if (conn->close_after)
+        http_put_field_str(out, "Connection", "close");
+    else if (conn->open->pub.request.minor == 0)
+        http_put_field_str(out, "Connection", "keep-alive");
+    http_put_end(out);
+}
+
+/* A door's head that cannot be written (a line break in a value, too much):
+ * the client gets an error instead of nothing. */
+static void
+put_head_or_500(struct sink *out, struct conn *conn,
+                const struct exchange_answer *answer, uint64_t length)
+{
+    static const struct exchange_answer broken = {.status = 500};
+    struct sink start = *out;
+    put_head(out, conn, answer, length);
+    if (!out->failed)
+        return;
+    *out = start;
+    conn->close_after = true;
+    conn->file_left = 0;
+    put_head(out, conn, &broken, 0);
+}
+
+static void
+send_with_body(struct conn *conn, struct sink *head, struct span body)
+{
+    size_t total = head->len + body.len;
+    if (total <= CONN_SCRATCH) { /* head lies in net->out: append there */
+        struct sink all = sink_of(head->data, CONN_SCRATCH);
+        all.len = head->len;
+        sink_put(&all, body);
+        conn_send_answer(conn, sink_view(&all));
+        return;
+    }
+    uint8_t *copy = malloc(total);
+    if (copy == NULL) {
+        conn_close(conn);
+        return;
+    }
+    struct sink all = sink_of(copy, total);
+    sink_put(&all, sink_view(head));
+    sink_put(&all, body);
+    conn_send_answer(conn, sink_view(&all));
+    free(copy);
+}
+
+/* The head and the start of a file leave in one write. */
+static void
+send_with_file(struct conn *conn, struct sink *head)
+{
+    struct span none = SPAN_EMPTY;
+    size_t room = CONN_SCRATCH - head->len;
+    size_t want = conn->file_left < room ? (size_t)conn->file_left : room;
+    ssize_t got = 0;
+    if (want > 0)
+        got = pread(conn->file, head->data + head->len, want,
+                    (off_t)conn->file_pos);
+    if (got > 0) {
+        head->len += (size_t)got;
+        conn->file_pos += (uint64_t)got;
+        conn->file_left -= (uint64_t)got;
+    }
+    head->cap = CONN_SCRATCH;
+    send_with_body(conn, head, none);
+}
+
+static void
+reply(struct conn *conn, const struct exchange_answer *answer, int fd,
+      uint64_t offset, uint64_t length)
+{
+    bool send_body =
+        has_body(answer->status) && conn->open->pub.request.method != HTTP_HEAD;
+    conn->close_after =
+        conn->close_after || answer->close || conn->net->draining ||
+        (!conn->body_done && conn->open->pub.request.expect_continue);
+    if (fd >= 0 && send_body) {
+        conn->file = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        conn->file_pos = offset;
+        conn->file_left = conn->file >= 0 ? length : 0;
+        if (conn->file < 0) {
+            conn_close(conn);
+            return;
+        }
+    }
+    struct sink head = sink_of(conn->net->out, HEAD_MAX);
+    put_head_or_500(&head, conn, answer, length);
+    if (conn->file_left > 0)
+        send_with_file(conn, &head);
+    else
+        send_with_body(conn, &head,
+                       send_body && fd < 0 ? answer->body : SPAN_EMPTY);
+}
+
+static void
+reply_bracketed(struct exchange *exchange, const struct exchange_answer *answer,
+                int fd, uint64_t offset, uint64_t length, bool *ret_sent)
+{
+    struct open_exchange *open = (struct open_exchange *)exchange;
+    if (ret_sent != NULL)
+        *ret_sent = open->conn != NULL;
+    struct conn *conn = open->conn;
+    if (conn == NULL) {
+        conn_free_exchange(open);
+        return;
+    }
+    bool nested = conn->busy; /* answered from within admit or request */
+    if (!nested)
+        conn_enter(conn);
+    reply(conn, answer, fd, offset, length);
+    if (!nested)
+        conn_leave(conn);
+}
+
+void
+exchange_reply(struct exchange *exchange, const struct exchange_answer *answer,
+               bool *ret_sent)
+{
+    reply_bracketed(exchange, answer, -1, 0, answer->body.len, ret_sent);
+}
+
+void
+exchange_reply_file(struct exchange *exchange,
+                    const struct exchange_answer *answer, int fd,
+                    uint64_t offset, uint64_t length, bool *ret_sent)
+{
+    reply_bracketed(exchange, answer, fd, offset, length, ret_sent);
+}
+
+bool
+exchange_is_live(const struct exchange *exchange)
+{
+    return ((const struct open_exchange *)exchange)->conn != NULL;
+}
