@@ -100,13 +100,14 @@ struct store_crl {
     uint8_t issuer;
     uint64_t number;
     int64_t this_update, next_update;
-    struct span sha256;              /* of the published file, 32 */
+    uint8_t sha256[32];              /* of the published file */
 };
 
 struct store_cert_filter {
     uint64_t after;                  /* keyset: seq greater than this */
     int64_t device;                  /* 0: any */
     int64_t expires_before;          /* 0: any; else in order of expiry */
+    int64_t expires_after;       /* with expires_before: not_after >= this */
     int status;                      /* -2 any, -1 good, -3 revoked */
     unsigned limit;                  /* at most LIMIT_PAGE */
 };

@@ -1,0 +1,951 @@
+/* store/sqlite: every function, and what must survive. */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "store/sqlite.h"
+#include "store/sqlite_query.h"
+
+static char dir[64], path[96];
+static char problem[512];
+
+#define OK(expr) assert_int_equal((expr), BV_OK)
+
+static int
+setup(void **state)
+{
+    (void)snprintf(dir, sizeof(dir), "/tmp/brevet-store-XXXXXX");
+    if (mkdtemp(dir) == NULL)
+        return -1;
+    (void)snprintf(path, sizeof(path), "%s/brevet.db", dir);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    char cmd[128];
+    (void)snprintf(cmd, sizeof(cmd), "rm -rf '%s'", dir);
+    return system(cmd);
+}
+
+static struct store
+open_store(void)
+{
+    struct store_sqlite_options options = {.create = true};
+    struct store store;
+
+    enum bv_err err =
+        store_sqlite_open(path, &options, &store, problem, sizeof(problem));
+    if (err != BV_OK)
+        print_error("%s\n", problem);
+    assert_int_equal(err, BV_OK);
+    return store;
+}
+
+static void
+hash_of(uint8_t hash[32], uint8_t kind, uint64_t n)
+{
+    uint64_t x = n * UINT64_C(0x9E3779B97F4A7C15) + kind;
+
+    for (int i = 0; i < 32; i++) {
+        x ^= x >> 31;
+        x *= UINT64_C(0xBF58476D1CE4E5B9);
+        hash[i] = (uint8_t)(x >> 56);
+    }
+}
+
+/* Certificate n: seq n, device n % 10 + 1, expiry n * 100. */
+static enum bv_err
+put_cert(const struct store *store, uint64_t n, size_t der_len)
+{
+    static uint8_t der[2000];
+    uint8_t serial[17] = {0x42}, key[32], request[32];
+
+    hash_of(key, 'k', n);
+    hash_of(request, 'r', n);
+    memcpy(serial + 1, key, 16);
+    struct store_cert row = {
+        .seq = n,
+        .issuer = 1,
+        .device = (int64_t)(n % 10 + 1),
+        .profile = "device",
+        .not_before = 1700000000,
+        .not_after = (int64_t)n * 100,
+        .serial = SPAN_ARRAY(serial),
+        .key_hash = SPAN_ARRAY(key),
+        .request_hash = SPAN_ARRAY(request),
+        .der = span_of(der, der_len),
+        .replaces = n - 1,
+    };
+    return store->cert_put(store->ctx, &row);
+}
+
+static void
+put_certs(const struct store *store, uint64_t from, uint64_t to)
+{
+    OK(store->begin(store->ctx));
+    for (uint64_t n = from; n <= to; n++)
+        OK(put_cert(store, n, 600));
+    OK(store->commit(store->ctx));
+}
+
+struct seen {
+    unsigned num;
+    uint64_t seq[64];
+    struct store_cert last;
+};
+
+static enum bv_err
+see_cert(void *user, const struct store_cert *row)
+{
+    struct seen *seen = user;
+    if (seen->num < 64)
+        seen->seq[seen->num] = row->seq;
+    seen->num++;
+    seen->last = *row;
+    return BV_OK;
+}
+
+static enum bv_err
+check_cert_7(void *user, const struct store_cert *row)
+{
+    uint8_t key[32];
+
+    hash_of(key, 'k', 7);
+    assert_int_equal(row->seq, 7);
+    assert_int_equal(row->issuer, 1);
+    assert_int_equal(row->device, 8);
+    assert_string_equal(row->profile, "device");
+    assert_int_equal(row->not_before, 1700000000);
+    assert_int_equal(row->not_after, 700);
+    assert_int_equal(row->serial.len, 17);
+    assert_true(span_eq(row->key_hash, SPAN_ARRAY(key)));
+    assert_int_equal(row->der.len, 600);
+    assert_int_equal(row->replaces, 6);
+    assert_int_equal(row->reason, -1);
+    assert_int_equal(row->revoked_at, 0);
+    *(bool *)user = true;
+    return BV_OK;
+}
+
+static void
+test_cert(void **state)
+{
+    struct store s = open_store();
+    uint8_t hash[32];
+    bool found = false;
+    struct seen seen = {0};
+
+    put_certs(&s, 1, 20);
+    OK(s.cert_find(s.ctx, 7, check_cert_7, &found));
+    assert_true(found);
+    assert_int_equal(s.cert_find(s.ctx, 21, see_cert, &seen), BV_E_NOT_FOUND);
+    assert_int_equal(s.cert_find(s.ctx, UINT64_MAX, see_cert, &seen),
+                     BV_E_NOT_FOUND);
+
+    found = false;
+    hash_of(hash, 'r', 7);
+    OK(s.cert_of_request(s.ctx, SPAN_ARRAY(hash), check_cert_7, &found));
+    assert_true(found);
+    hash[31] ^= 1; /* same first octets, another hash */
+    assert_int_equal(
+        s.cert_of_request(s.ctx, SPAN_ARRAY(hash), see_cert, &seen),
+        BV_E_NOT_FOUND);
+
+    hash_of(hash, 'k', 7);
+    OK(s.certs_of_key(s.ctx, SPAN_ARRAY(hash), see_cert, &seen));
+    assert_int_equal(seen.num, 1);
+    hash[20] ^= 1;
+    seen.num = 0;
+    OK(s.certs_of_key(s.ctx, SPAN_ARRAY(hash), see_cert, &seen));
+    assert_int_equal(seen.num, 0);
+
+    assert_int_equal(put_cert(&s, 30, 10), BV_E_USAGE); /* no transaction */
+    OK(s.begin(s.ctx));
+    assert_int_equal(put_cert(&s, 7, 10), BV_E_CONFLICT);
+    assert_int_equal(put_cert(&s, 0, 10), BV_E_USAGE);
+    s.rollback(s.ctx);
+    s.close(s.ctx);
+}
+
+/* A callback may call the store again, the same function included. */
+static enum bv_err
+look_up_next(void *user, const struct store_cert *row)
+{
+    struct store *s = user;
+    struct seen seen = {0};
+
+    if (row->seq >= 5)
+        return BV_OK;
+    BV_TRY(s->cert_find(s->ctx, row->seq + 1, see_cert, &seen));
+    assert_int_equal(seen.last.seq, row->seq + 1);
+    return s->cert_find(s->ctx, row->seq + 1, look_up_next, s);
+}
+
+static void
+test_recursion(void **state)
+{
+    struct store s = open_store();
+
+    put_certs(&s, 1, 6);
+    OK(s.cert_find(s.ctx, 1, look_up_next, &s));
+    s.close(s.ctx);
+}
+
+static struct seen
+list(const struct store *s, struct store_cert_filter filter)
+{
+    struct seen seen = {0};
+    OK(s->cert_list(s->ctx, &filter, see_cert, &seen));
+    return seen;
+}
+
+static void
+test_cert_list(void **state)
+{
+    struct store s = open_store();
+    uint64_t change;
+
+    put_certs(&s, 1, 40);
+    OK(s.begin(s.ctx));
+    OK(s.cert_status(s.ctx, 11, 1, 5, &change));
+    OK(s.cert_status(s.ctx, 12, 4, 5, &change));
+    OK(s.commit(s.ctx));
+
+    struct seen seen =
+        list(&s, (struct store_cert_filter){.limit = 3, .status = -2});
+    assert_int_equal(seen.num, 3);
+    assert_int_equal(seen.seq[2], 3);
+    seen = list(
+        &s, (struct store_cert_filter){.limit = 30, .after = 30, .status = -2});
+    assert_int_equal(seen.num, 10);
+    seen = list(&s, (struct store_cert_filter){.limit = 64, .status = -1});
+    assert_int_equal(seen.num, 38);
+    seen = list(&s, (struct store_cert_filter){.limit = 64, .status = -3});
+    assert_int_equal(seen.num, 2);
+    assert_int_equal(seen.seq[1], 12);
+    seen = list(
+        &s, (struct store_cert_filter){.limit = 64, .device = 2, .status = -2});
+    assert_int_equal(seen.num, 4); /* 1 11 21 31 */
+    assert_int_equal(seen.seq[1], 11);
+    seen = list(&s, (struct store_cert_filter){
+                        .limit = 64, .device = 2, .status = -1, .after = 1});
+    assert_int_equal(seen.num, 2);
+    seen = list(&s, (struct store_cert_filter){.limit = 4,
+                                               .expires_after = 500,
+                                               .expires_before = 1100,
+                                               .status = -2});
+    assert_int_equal(seen.num, 4);
+    assert_int_equal(seen.seq[0], 5);
+    seen = list(&s, (struct store_cert_filter){.limit = 4,
+                                               .expires_after = 500,
+                                               .expires_before = 1100,
+                                               .after = 8,
+                                               .status = -2});
+    assert_int_equal(seen.num, 2); /* 9 10 */
+    assert_int_equal(seen.seq[1], 10);
+    seen = list(&s, (struct store_cert_filter){.limit = 64,
+                                               .device = 2,
+                                               .expires_before = 3000,
+                                               .after = 1,
+                                               .status = -1});
+    assert_int_equal(seen.num, 1);
+    assert_int_equal(seen.seq[0], 21);
+    s.close(s.ctx);
+}
+
+static enum bv_err
+see_change(void *user, const struct store_change *row)
+{
+    struct store_change *last = user;
+    assert_int_equal(row->change, last->change + 1);
+    *last = *row;
+    return BV_OK;
+}
+
+static enum bv_err
+see_revoked(void *user, const struct store_revoked *row)
+{
+    *(uint64_t *)user = *(uint64_t *)user * 100 + row->seq;
+    assert_int_equal(row->serial.len, 17);
+    assert_int_equal(row->not_after, row->seq * 100);
+    return BV_OK;
+}
+
+static void
+test_status(void **state)
+{
+    struct store s = open_store();
+    struct seen seen = {0};
+    uint64_t change, order = 0;
+    struct store_change last = {0};
+    struct store_counts counts;
+
+    put_certs(&s, 1, 9);
+    OK(s.begin(s.ctx));
+    OK(s.cert_status(s.ctx, 5, 6, 1000, &change));
+    assert_int_equal(change, 1);
+    OK(s.cert_status(s.ctx, 3, 1, 1001, &change));
+    OK(s.cert_status(s.ctx, 5, -1, 1002, &change));
+    OK(s.cert_status(s.ctx, 4, 0, 1003, &change));
+    assert_int_equal(change, 4);
+    assert_int_equal(s.cert_status(s.ctx, 99, 0, 1, &change), BV_E_NOT_FOUND);
+    OK(s.commit(s.ctx));
+
+    OK(s.cert_find(s.ctx, 5, see_cert, &seen));
+    assert_int_equal(seen.last.reason, -1);
+    OK(s.cert_find(s.ctx, 4, see_cert, &seen));
+    assert_int_equal(seen.last.reason, 0);
+    assert_int_equal(seen.last.revoked_at, 1003);
+    OK(s.changes_since(s.ctx, 0, see_change, &last));
+    assert_int_equal(last.change, 4);
+    last = (struct store_change){.change = 2};
+    OK(s.changes_since(s.ctx, 2, see_change, &last));
+    OK(s.revoked_each(s.ctx, 1, see_revoked, &order));
+    assert_int_equal(order, 304);
+    order = 0;
+    OK(s.revoked_each(s.ctx, 2, see_revoked, &order));
+    assert_int_equal(order, 0);
+    seen.num = 0;
+    OK(s.certs_since(s.ctx, 6, see_cert, &seen));
+    assert_int_equal(seen.num, 3);
+    OK(s.counts(s.ctx, &counts));
+    assert_int_equal(counts.revoked, 2);
+    assert_int_equal(counts.certs, 9);
+
+    OK(s.begin(s.ctx));
+    OK(s.revoked_prune(s.ctx, 1, 400));
+    OK(s.commit(s.ctx));
+    order = 0;
+    OK(s.revoked_each(s.ctx, 1, see_revoked, &order));
+    assert_int_equal(order, 4);
+    s.close(s.ctx);
+}
+
+static void
+test_meta_and_sequence(void **state)
+{
+    struct store s = open_store();
+    uint8_t buf[8];
+    size_t len;
+    uint64_t first;
+
+    assert_int_equal(s.meta_get(s.ctx, "a", buf, sizeof(buf), &len),
+                     BV_E_NOT_FOUND);
+    assert_int_equal(s.meta_put(s.ctx, "a", SPAN_LIT("x")), BV_E_USAGE);
+    OK(s.begin(s.ctx));
+    assert_int_equal(s.begin(s.ctx), BV_E_USAGE);
+    OK(s.meta_put(s.ctx, "a", SPAN_LIT("12345678")));
+    OK(s.meta_put(s.ctx, "empty", SPAN_EMPTY));
+    OK(s.sequence_reserve(s.ctx, 1024, &first));
+    assert_int_equal(first, 1);
+    OK(s.sequence_reserve(s.ctx, 10, &first));
+    assert_int_equal(first, 1025);
+    assert_int_equal(s.sequence_reserve(s.ctx, UINT64_MAX, &first), BV_E_USAGE);
+    OK(s.commit(s.ctx));
+    OK(s.begin(s.ctx));
+    OK(s.sequence_reserve(s.ctx, 1000, &first));
+    s.rollback(s.ctx);
+    assert_int_equal(s.sequence_reserve(s.ctx, 1, &first), BV_E_USAGE);
+    OK(s.meta_get(s.ctx, "a", buf, sizeof(buf), &len));
+    assert_int_equal(len, 8);
+    assert_int_equal(s.meta_get(s.ctx, "a", buf, 7, &len), BV_E_NO_SPACE);
+    OK(s.meta_get(s.ctx, "empty", buf, 0, &len));
+    assert_int_equal(len, 0);
+    s.close(s.ctx);
+
+    s = open_store();
+    OK(s.begin(s.ctx));
+    OK(s.sequence_reserve(s.ctx, 1, &first));
+    assert_int_equal(first, 1035);
+    s.rollback(s.ctx);
+    s.close(s.ctx);
+}
+
+static enum bv_err
+see_device(void *user, const struct store_device *row)
+{
+    *(struct store_device *)user = *row;
+    return BV_OK;
+}
+
+static void
+test_device(void **state)
+{
+    struct store s = open_store();
+    struct store_device row = {.name = "d1", .group = "g", .profile = "device"};
+    struct store_device got = {0};
+    int64_t id, other;
+
+    OK(s.begin(s.ctx));
+    OK(s.device_put(s.ctx, &row, &id));
+    assert_int_equal(s.device_put(s.ctx, &row, &other), BV_E_CONFLICT);
+    (void)snprintf(row.name, sizeof(row.name), "d2");
+    row.group[0] = 'h';
+    OK(s.device_put(s.ctx, &row, &other));
+    row.id = other;
+    row.blocked = true;
+    row.last_seen = 77;
+    OK(s.device_put(s.ctx, &row, &other));
+    row.id = 999;
+    assert_int_equal(s.device_put(s.ctx, &row, &other), BV_E_NOT_FOUND);
+    OK(s.commit(s.ctx));
+
+    OK(s.device_find(s.ctx, "d2", see_device, &got));
+    assert_true(got.blocked);
+    assert_int_equal(got.last_seen, 77);
+    OK(s.device_get(s.ctx, id, see_device, &got));
+    assert_string_equal(got.name, "d1");
+    assert_int_equal(s.device_find(s.ctx, "D1", see_device, &got),
+                     BV_E_NOT_FOUND);
+    got.id = 0;
+    OK(s.device_list(s.ctx, 0, "h", 10, see_device, &got));
+    assert_string_equal(got.name, "d2");
+    got.id = 0;
+    OK(s.device_list(s.ctx, id, NULL, 10, see_device, &got));
+    assert_string_equal(got.name, "d2");
+    got.id = 0;
+    OK(s.device_list(s.ctx, 0, "", 1, see_device, &got));
+    assert_string_equal(got.name, "d1");
+    s.close(s.ctx);
+}
+
+static enum bv_err
+see_token(void *user, const struct store_token *row)
+{
+    *(struct store_token *)user = *row;
+    return BV_OK;
+}
+
+static void
+test_token(void **state)
+{
+    struct store s = open_store();
+    uint8_t hash[32];
+    hash_of(hash, 't', 1);
+    struct store_token got, row = {.kind = STORE_TOKEN_GROUP,
+                                   .hash = SPAN_ARRAY(hash),
+                                   .group = "g",
+                                   .uses_left = 2};
+    int64_t id, left;
+
+    OK(s.begin(s.ctx));
+    OK(s.token_put(s.ctx, &row, &id));
+    assert_int_equal(s.token_put(s.ctx, &row, &left), BV_E_CONFLICT);
+    OK(s.token_find(s.ctx, SPAN_ARRAY(hash), see_token, &got));
+    assert_int_equal(got.kind, STORE_TOKEN_GROUP);
+    assert_string_equal(got.group, "g");
+    OK(s.token_use(s.ctx, id, &left));
+    OK(s.token_use(s.ctx, id, &left));
+    assert_int_equal(left, 0);
+    assert_int_equal(s.token_use(s.ctx, id, &left), BV_E_CONFLICT);
+    assert_int_equal(s.token_use(s.ctx, 99, &left), BV_E_NOT_FOUND);
+    row.id = id;
+    row.uses_left = 5;
+    row.revoked = true;
+    OK(s.token_put(s.ctx, &row, &id));
+    assert_int_equal(s.token_use(s.ctx, id, &left), BV_E_CONFLICT);
+    row.hash.len = 31;
+    assert_int_equal(s.token_put(s.ctx, &row, &id), BV_E_USAGE);
+    OK(s.commit(s.ctx));
+    got.id = 0;
+    OK(s.token_list(s.ctx, 0, 10, see_token, &got));
+    assert_int_equal(got.id, id);
+    hash[0] ^= 1;
+    assert_int_equal(s.token_find(s.ctx, SPAN_ARRAY(hash), see_token, &got),
+                     BV_E_NOT_FOUND);
+    s.close(s.ctx);
+}
+
+static enum bv_err
+see_pending(void *user, const struct store_pending *row)
+{
+    *(struct store_pending *)user = *row;
+    assert_int_equal(row->csr.len, 3);
+    return BV_OK;
+}
+
+static void
+test_pending(void **state)
+{
+    struct store s = open_store();
+    uint8_t digest[32];
+    hash_of(digest, 'p', 1);
+    struct store_pending got, row = {.digest = SPAN_ARRAY(digest),
+                                     .state = STORE_PENDING_WAITING,
+                                     .device = "d1",
+                                     .csr = SPAN_LIT("csr"),
+                                     .created_at = 100};
+    struct store_counts counts;
+    int64_t id;
+
+    OK(s.begin(s.ctx));
+    OK(s.pending_put(s.ctx, &row, &id));
+    OK(s.pending_find(s.ctx, SPAN_ARRAY(digest), see_pending, &got));
+    row.id = id;
+    row.state = STORE_PENDING_APPROVED;
+    OK(s.pending_put(s.ctx, &row, &id));
+    OK(s.pending_get(s.ctx, id, see_pending, &got));
+    assert_int_equal(got.state, STORE_PENDING_APPROVED);
+    OK(s.pending_list(s.ctx, 0, 1, see_pending, &got));
+    OK(s.counts(s.ctx, &counts));
+    assert_int_equal(counts.pending, 1);
+    OK(s.pending_prune(s.ctx, 100));
+    OK(s.pending_find(s.ctx, SPAN_ARRAY(digest), see_pending, &got));
+    OK(s.pending_prune(s.ctx, 101));
+    assert_int_equal(s.pending_get(s.ctx, id, see_pending, &got),
+                     BV_E_NOT_FOUND);
+    assert_int_equal(s.pending_drop(s.ctx, id), BV_E_NOT_FOUND);
+    row.id = 0;
+    OK(s.pending_put(s.ctx, &row, &id));
+    OK(s.pending_drop(s.ctx, id));
+    OK(s.commit(s.ctx));
+    OK(s.counts(s.ctx, &counts));
+    assert_int_equal(counts.pending, 0);
+    s.close(s.ctx);
+}
+
+static enum bv_err
+see_issuer(void *user, const struct store_issuer *row)
+{
+    (void)snprintf(user, LIMIT_SHORT_NAME, "%s", row->name);
+    return BV_OK;
+}
+
+static void
+test_issuer_crl_key(void **state)
+{
+    struct store s = open_store();
+    uint8_t hash[32], id;
+    hash_of(hash, 'i', 1);
+    struct store_issuer row = {
+        .name = "issuing", .key_hash = SPAN_ARRAY(hash), .cert = SPAN_LIT("c")};
+    struct store_crl crl = {.issuer = 1, .number = 9, .this_update = 5};
+    char name[LIMIT_SHORT_NAME] = "";
+    bool blocked;
+
+    OK(s.begin(s.ctx));
+    OK(s.issuer_put(s.ctx, &row, &id));
+    assert_int_equal(id, 1);
+    assert_int_equal(s.issuer_put(s.ctx, &row, &id), BV_E_CONFLICT);
+    row.id = 1;
+    (void)snprintf(row.name, sizeof(row.name), "renamed");
+    OK(s.issuer_put(s.ctx, &row, &id));
+    row.id = 9;
+    assert_int_equal(s.issuer_put(s.ctx, &row, &id), BV_E_NOT_FOUND);
+    OK(s.issuer_each(s.ctx, see_issuer, name));
+    assert_string_equal(name, "renamed");
+
+    assert_int_equal(s.crl_last(s.ctx, 1, &crl), BV_E_NOT_FOUND);
+    OK(s.crl_put(s.ctx, &crl));
+    assert_int_equal(s.crl_put(s.ctx, &crl), BV_E_CONFLICT);
+    crl.number = 10;
+    crl.sha256[31] = 7;
+    OK(s.crl_put(s.ctx, &crl));
+    crl = (struct store_crl){0};
+    OK(s.crl_last(s.ctx, 1, &crl));
+    assert_int_equal(crl.number, 10);
+    assert_int_equal(crl.sha256[31], 7);
+    assert_int_equal(s.crl_last(s.ctx, 2, &crl), BV_E_NOT_FOUND);
+
+    OK(s.key_blocked(s.ctx, SPAN_ARRAY(hash), &blocked));
+    assert_false(blocked);
+    OK(s.key_block(s.ctx, SPAN_ARRAY(hash), "compromised", 5));
+    OK(s.key_block(s.ctx, SPAN_ARRAY(hash), "again", 6));
+    OK(s.key_blocked(s.ctx, SPAN_ARRAY(hash), &blocked));
+    assert_true(blocked);
+    OK(s.commit(s.ctx));
+    s.close(s.ctx);
+}
+
+static enum bv_err
+see_bytes(void *user, uint64_t index, struct span bytes)
+{
+    *(uint64_t *)user += index * 1000 + bytes.len;
+    return BV_OK;
+}
+
+static void
+test_audit(void **state)
+{
+    struct store s = open_store();
+    uint64_t size, sum = 0;
+    uint8_t buf[64];
+    size_t len;
+
+    OK(s.audit_size(s.ctx, &size));
+    assert_int_equal(size, 0);
+    assert_int_equal(s.checkpoint_last(s.ctx, see_bytes, &sum), BV_E_NOT_FOUND);
+    OK(s.begin(s.ctx));
+    OK(s.audit_put(s.ctx, 0, SPAN_LIT("a")));
+    OK(s.audit_put(s.ctx, 1, SPAN_LIT("bb")));
+    assert_int_equal(s.audit_put(s.ctx, 1, SPAN_LIT("x")), BV_E_CONFLICT);
+    OK(s.audit_tile_put(s.ctx, UINT64_C(1) << 56 | 3, SPAN_LIT("tile")));
+    OK(s.audit_tile_put(s.ctx, UINT64_C(1) << 56 | 3, SPAN_LIT("longer")));
+    OK(s.checkpoint_put(s.ctx, 1, SPAN_LIT("n")));
+    OK(s.checkpoint_put(s.ctx, 2, SPAN_LIT("note")));
+    OK(s.commit(s.ctx));
+    OK(s.audit_size(s.ctx, &size));
+    assert_int_equal(size, 2);
+    OK(s.audit_each(s.ctx, 0, 2, see_bytes, &sum));
+    assert_int_equal(sum, 1003);
+    sum = 0;
+    OK(s.audit_each(s.ctx, 1, UINT64_MAX, see_bytes, &sum));
+    assert_int_equal(sum, 1002);
+    OK(s.audit_tile_get(s.ctx, UINT64_C(1) << 56 | 3, buf, sizeof(buf), &len));
+    assert_int_equal(len, 6);
+    assert_int_equal(s.audit_tile_get(s.ctx, 3, buf, sizeof(buf), &len),
+                     BV_E_NOT_FOUND);
+    sum = 0;
+    OK(s.checkpoint_last(s.ctx, see_bytes, &sum));
+    assert_int_equal(sum, 2004);
+    sum = 0;
+    OK(s.checkpoint_each(s.ctx, 1, see_bytes, &sum));
+    assert_int_equal(sum, 3005);
+    s.close(s.ctx);
+}
+
+static void
+test_rollback(void **state)
+{
+    struct store s = open_store();
+    struct seen seen = {0};
+    struct store_counts counts;
+
+    put_certs(&s, 1, 3);
+    OK(s.begin(s.ctx));
+    OK(put_cert(&s, 4, 600));
+    OK(s.cert_find(s.ctx, 4, see_cert, &seen)); /* own writes are seen */
+    s.rollback(s.ctx);
+    assert_int_equal(s.cert_find(s.ctx, 4, see_cert, &seen), BV_E_NOT_FOUND);
+    OK(s.counts(s.ctx, &counts));
+    assert_int_equal(counts.certs, 3);
+    assert_int_equal(s.commit(s.ctx), BV_E_USAGE);
+    put_certs(&s, 4, 4);
+    s.close(s.ctx);
+    s = open_store();
+    OK(s.counts(s.ctx, &counts));
+    assert_int_equal(counts.certs, 4);
+    s.close(s.ctx);
+}
+
+static void
+test_kill(void **state)
+{
+    struct store s = open_store();
+    struct seen seen = {0};
+    struct store_counts counts;
+    int status;
+
+    s.close(s.ctx);
+    pid_t pid = fork();
+    if (pid == 0) {
+        s = open_store();
+        put_certs(&s, 1, 50);
+        (void)s.begin(s.ctx);
+        for (uint64_t n = 51; n < 2000; n++)
+            (void)put_cert(&s, n, 1500); /* spills over the cache */
+        (void)raise(SIGKILL);
+    }
+    assert_true(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+    s = open_store(); /* the lock died with its owner */
+    OK(s.cert_find(s.ctx, 50, see_cert, &seen));
+    assert_int_equal(s.cert_find(s.ctx, 51, see_cert, &seen), BV_E_NOT_FOUND);
+    OK(s.counts(s.ctx, &counts));
+    assert_int_equal(counts.certs, 50);
+    OK(s.check(s.ctx, problem, sizeof(problem)));
+    s.close(s.ctx);
+}
+
+static void
+test_two_owners(void **state)
+{
+    struct store s = open_store(), other;
+    struct store_sqlite_options reader = {.read_only = true};
+    struct seen seen = {0};
+    char pid[32];
+
+    assert_int_equal(
+        store_sqlite_open(path, NULL, &other, problem, sizeof(problem)),
+        BV_E_BUSY);
+    (void)snprintf(pid, sizeof(pid), "pid %ld", (long)getpid());
+    assert_non_null(strstr(problem, pid));
+
+    put_certs(&s, 1, 2);
+    OK(store_sqlite_open(path, &reader, &other, problem, sizeof(problem)));
+    OK(other.cert_find(other.ctx, 2, see_cert, &seen));
+    assert_int_equal(other.begin(other.ctx), BV_E_IO);
+    put_certs(&s, 3, 4); /* a reader blocks nobody */
+    OK(other.cert_find(other.ctx, 4, see_cert, &seen));
+    other.close(other.ctx);
+    s.close(s.ctx);
+    s = open_store();
+    s.close(s.ctx);
+}
+
+static void
+test_open_refusals(void **state)
+{
+    struct store s;
+    sqlite3 *db;
+
+    assert_int_equal(
+        store_sqlite_open(path, NULL, &s, problem, sizeof(problem)),
+        BV_E_NOT_FOUND);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_exec(db, "CREATE TABLE t (x)", NULL, NULL, NULL);
+    (void)sqlite3_close(db);
+    assert_int_equal(
+        store_sqlite_open(path, NULL, &s, problem, sizeof(problem)),
+        BV_E_UNSUPPORTED);
+    assert_non_null(strstr(problem, "another program"));
+    (void)unlink(path);
+
+    s = open_store();
+    s.close(s.ctx);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)sqlite3_exec(db, "PRAGMA user_version = 99", NULL, NULL, NULL);
+    (void)sqlite3_close(db);
+    assert_int_equal(
+        store_sqlite_open(path, NULL, &s, problem, sizeof(problem)),
+        BV_E_UNSUPPORTED);
+    assert_non_null(strstr(problem, "newer Brevet"));
+}
+
+static int64_t
+number(sqlite3 *db, const char *sql)
+{
+    sqlite3_stmt *stmt;
+    int64_t n = -1;
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW)
+        n = sqlite3_column_int64(stmt, 0);
+    (void)sqlite3_finalize(stmt);
+    return n;
+}
+
+static void
+test_migrate(void **state)
+{
+    static const char *const steps[] = {
+        "CREATE TABLE a (x); INSERT INTO a VALUES (1)",
+        "CREATE TABLE b (x); INSERT INTO b SELECT x + 1 FROM a",
+        "CREATE TABLE c (x); THIS IS NOT SQL",
+    };
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    OK(sqlite_open_migrate(db, steps, 1, problem, sizeof(problem)));
+    assert_int_equal(number(db, "PRAGMA user_version"), 1);
+    OK(sqlite_open_migrate(db, steps, 2, problem, sizeof(problem)));
+    assert_int_equal(number(db, "SELECT x FROM b"), 2);
+    assert_true(sqlite_open_migrate(db, steps, 3, problem, sizeof(problem)) !=
+                BV_OK);
+    /* all or nothing */
+    assert_int_equal(number(db, "PRAGMA user_version"), 2);
+    assert_int_equal(number(db, "SELECT count(*) FROM c"), -1);
+    assert_int_equal(
+        sqlite_open_migrate(db, steps, 1, problem, sizeof(problem)),
+        BV_E_UNSUPPORTED);
+    (void)sqlite3_close(db);
+}
+
+/* A file size limit stands in for a full disk: the write fails the same way
+ * and needs no privilege. */
+static void
+test_disk_full(void **state)
+{
+    struct store s = open_store();
+    struct seen seen = {0};
+    struct rlimit was, tight;
+    enum bv_err err = BV_OK;
+    uint64_t n;
+
+    put_certs(&s, 1, 100);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+    tight = was;
+    tight.rlim_cur = 600000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+    for (n = 101; n < 5000 && err == BV_OK; n++) {
+        err = s.begin(s.ctx);
+        if (err == BV_OK)
+            err = put_cert(&s, n, 1500);
+        if (err == BV_OK)
+            err = s.commit(s.ctx);
+    }
+    assert_int_equal(err, BV_E_DISK_FULL);
+    s.rollback(s.ctx);
+    OK(s.cert_find(s.ctx, n - 2, see_cert, &seen));
+    assert_int_equal(s.cert_find(s.ctx, n - 1, see_cert, &seen),
+                     BV_E_NOT_FOUND);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+    put_certs(&s, n - 1, n + 20); /* room again: it goes on */
+    OK(s.check(s.ctx, problem, sizeof(problem)));
+    s.close(s.ctx);
+}
+
+static void
+test_corrupt(void **state)
+{
+    struct store s = open_store();
+    uint8_t junk[4096];
+
+    put_certs(&s, 1, 200);
+    s.close(s.ctx);
+    memset(junk, 0xA5, sizeof(junk));
+    int fd = open(path, O_RDWR);
+    for (off_t page = 30; page < 34; page++)
+        assert_int_equal(pwrite(fd, junk, sizeof(junk), page * 4096), 4096);
+    (void)close(fd);
+    assert_int_equal(
+        store_sqlite_open(path, NULL, &s, problem, sizeof(problem)),
+        BV_E_CORRUPT);
+    assert_non_null(strstr(problem, "brevet restore"));
+
+    fd = open(path, O_RDWR);
+    assert_int_equal(pwrite(fd, junk, sizeof(junk), 0), 4096);
+    (void)close(fd);
+    assert_int_equal(
+        store_sqlite_open(path, NULL, &s, problem, sizeof(problem)),
+        BV_E_CORRUPT);
+    assert_non_null(strstr(problem, "brevet restore"));
+}
+
+struct copying {
+    struct store *s;
+    uint64_t next;
+    unsigned calls;
+};
+
+static enum bv_err
+write_while_copying(void *user, uint64_t done, uint64_t total)
+{
+    struct copying *copying = user;
+
+    assert_true(done <= total);
+    copying->calls++;
+    put_certs(copying->s, copying->next, copying->next + 9);
+    copying->next += 10;
+    return copying->s->maintain(copying->s->ctx);
+}
+
+static enum bv_err
+stop_copying(void *user, uint64_t done, uint64_t total)
+{
+    return BV_E_CLOSED;
+}
+
+static void
+test_backup(void **state)
+{
+    struct store s = open_store(), copy;
+    struct copying copying = {.s = &s, .next = 10001};
+    struct store_counts counts;
+    struct seen seen = {0};
+    char to[128];
+
+    put_certs(&s, 1, 10000);
+    (void)snprintf(to, sizeof(to), "%s/copy.db", dir);
+    assert_int_equal(s.backup(s.ctx, to, stop_copying, NULL), BV_E_CLOSED);
+    assert_int_not_equal(access(to, F_OK), 0);
+    OK(s.backup(s.ctx, to, write_while_copying, &copying));
+    assert_true(copying.calls > 1);
+    assert_int_equal(s.backup(s.ctx, to, NULL, NULL), BV_E_CONFLICT);
+    struct stat st;
+    assert_int_equal(stat(to, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+
+    OK(store_sqlite_open(to, NULL, &copy, problem, sizeof(problem)));
+    OK(copy.counts(copy.ctx, &counts));
+    assert_int_equal(counts.certs, 10000); /* the moment it began */
+    OK(copy.check(copy.ctx, problem, sizeof(problem)));
+    assert_int_equal(copy.cert_find(copy.ctx, 10001, see_cert, &seen),
+                     BV_E_NOT_FOUND);
+    copy.close(copy.ctx);
+    OK(s.cert_find(s.ctx, copying.next - 1, see_cert, &seen));
+    s.close(s.ctx);
+}
+
+static void
+test_log_is_carried(void **state)
+{
+    struct store_sqlite_options options = {.create = true, .wal_pages = 50};
+    struct store s;
+    struct stat st;
+    char wal[128];
+
+    OK(store_sqlite_open(path, &options, &s, problem, sizeof(problem)));
+    (void)snprintf(wal, sizeof(wal), "%s-wal", path);
+    for (uint64_t n = 0; n < 100; n++) {
+        put_certs(&s, n * 20 + 1, n * 20 + 20);
+        OK(s.maintain(s.ctx));
+    }
+    assert_int_equal(stat(wal, &st), 0);
+    assert_true(st.st_size < 200 * 4120); /* it started over, many times */
+    s.close(s.ctx);
+}
+
+static void
+test_requests_are_bounded(void **state)
+{
+    struct store s = open_store();
+    struct seen seen = {0};
+    uint8_t hash[32];
+
+    OK(s.begin(s.ctx));
+    OK(put_cert(&s, 1, 10));
+    OK(put_cert(&s, 64, 10));
+    OK(put_cert(&s, 65536 + 64, 10));
+    hash_of(hash, 'r', 64);
+    assert_int_equal(
+        s.cert_of_request(s.ctx, SPAN_ARRAY(hash), see_cert, &seen),
+        BV_E_NOT_FOUND);
+    hash_of(hash, 'r', 65536 + 64);
+    OK(s.cert_of_request(s.ctx, SPAN_ARRAY(hash), see_cert, &seen));
+    OK(s.commit(s.ctx));
+    s.close(s.ctx);
+}
+
+int
+main(void)
+{
+#define T(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_cert),
+        T(test_recursion),
+        T(test_cert_list),
+        T(test_status),
+        T(test_meta_and_sequence),
+        T(test_device),
+        T(test_token),
+        T(test_pending),
+        T(test_issuer_crl_key),
+        T(test_audit),
+        T(test_rollback),
+        T(test_kill),
+        T(test_two_owners),
+        T(test_open_refusals),
+        T(test_migrate),
+        T(test_disk_full),
+        T(test_corrupt),
+        T(test_backup),
+        T(test_log_is_carried),
+        T(test_requests_are_bounded),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
