@@ -1,0 +1,148 @@
+#include "core/batch.h"
+
+#include <assert.h>
+
+#include "base/log.h"
+#include "core/sequence.h"
+
+/* How much newer than the recorded newest fact a commit must be for the
+ * record to move: one small write an hour. */
+#define NEWEST_STEP 3600
+
+enum bv_err
+batch_begin(struct core *core)
+{
+    if (core->batch.open)
+        return BV_OK;
+    BV_TRY(core->store->begin(core->store->ctx));
+    core->batch.open = true;
+    core->batch.mark = core->mark;
+    return BV_OK;
+}
+
+void
+batch_ready(struct core *core, struct job *job)
+{
+    job->next = NULL;
+    *core->batch.tail = job;
+    core->batch.tail = &job->next;
+}
+
+enum bv_err
+batch_map(struct core *core, uint64_t seq, uint64_t word, uint64_t change)
+{
+    struct batch *b = &core->batch;
+    if (b->num_puts == b->cap_puts) {
+        size_t cap = b->cap_puts == 0 ? 256 : 2 * b->cap_puts;
+        struct map_put *grown = realloc(b->puts, cap * sizeof *grown);
+        if (grown == NULL)
+            return BV_E_NO_MEMORY;
+        b->puts = grown;
+        b->cap_puts = cap;
+    }
+    b->puts[b->num_puts++] = (struct map_put){seq, word};
+    if (seq > b->mark.seq)
+        b->mark.seq = seq;
+    if (change > b->mark.change)
+        b->mark.change = change;
+    return BV_OK;
+}
+
+enum bv_err
+batch_audit(struct core *core, const struct audit_event *event)
+{
+    BV_TRY(batch_begin(core));
+    return audit_append(core->audit, event, NULL);
+}
+
+/* The jobs leave the batch first: ending one may start another batch. */
+static void
+end_jobs(struct core *core, enum bv_err err)
+{
+    struct job *job = core->batch.head;
+    core->batch.head = NULL;
+    core->batch.tail = &core->batch.head;
+    while (job != NULL) {
+        struct job *next = job->next;
+        job->next = NULL;
+        job->on_done(core, job, job->err != BV_OK ? job->err : err);
+        job = next;
+    }
+}
+
+void
+batch_fail(struct core *core, enum bv_err err)
+{
+    assert(err != BV_OK);
+    if (core->batch.open) {
+        core->store->rollback(core->store->ctx);
+        core->batch.open = false;
+        enum bv_err audit_err = audit_rollback(core->audit);
+        if (audit_err != BV_OK) {
+            log_error("the audit log cannot be read back err=%s",
+                      err_name(audit_err));
+            core->broken = true;
+        }
+    }
+    sequence_rolled_back(&core->sequence);
+    core->batch.num_puts = 0;
+    log_error("a batch was undone err=%s", err_name(err));
+    end_jobs(core, err);
+}
+
+static enum bv_err
+record_newest(struct core *core)
+{
+    int64_t now = core_now(core);
+    if (now < core->newest + NEWEST_STEP)
+        return BV_OK;
+    uint8_t buf[8];
+    struct sink out = SINK_ARRAY(buf);
+    sink_u64(&out, (uint64_t)now);
+    return core->store->meta_put(core->store->ctx, "clock.newest",
+                                 sink_view(&out));
+}
+
+static enum bv_err
+write_all(struct core *core)
+{
+    BV_TRY(sequence_refill(core));
+    BV_TRY(record_newest(core));
+    if (core->map != NULL && core->batch.num_puts > 0)
+        BV_TRY(statusmap_reserve(core->map, core->batch.mark.seq));
+    return core->store->commit(core->store->ctx);
+}
+
+/* After the commit nothing may fail any more: the room was reserved. */
+static void
+publish_map(struct core *core)
+{
+    struct batch *b = &core->batch;
+    for (size_t i = 0; core->map != NULL && i < b->num_puts; i++) {
+        if (statusmap_put(core->map, b->puts[i].seq, b->puts[i].word) != BV_OK)
+            core->broken = true;
+    }
+    b->num_puts = 0;
+    core->mark = b->mark;
+}
+
+enum bv_err
+batch_commit(struct core *core)
+{
+    if (core->batch.open) {
+        enum bv_err err = write_all(core);
+        if (err != BV_OK) {
+            batch_fail(core, err);
+            return core->broken ? BV_E_CORRUPT : err;
+        }
+        core->batch.open = false;
+        core->stats.commits++;
+        int64_t now = core_now(core);
+        if (now >= core->newest + NEWEST_STEP)
+            core->newest = now;
+        sequence_committed(&core->sequence);
+        publish_map(core);
+    }
+    end_jobs(core, BV_OK);
+    return core->broken ? BV_E_CORRUPT : BV_OK;
+}

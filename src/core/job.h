@@ -1,0 +1,32 @@
+/* Jobs: what core has begun and not yet answered, and the numbers under which
+ * the signer knows them. */
+#ifndef BV_CORE_JOB_H
+#define BV_CORE_JOB_H
+
+#include "core/state.h"
+
+/* job_new: NULL when memory is exhausted. */
+struct job *job_new(void);
+void job_free(struct job *job); /* wipes the key; not its followers */
+
+/* job_sign hands octets to the signer; on_signed follows. */
+enum bv_err job_sign(struct core *core, struct job *job, const char *key,
+                     struct span tbs) BV_CHECKED;
+enum bv_err job_sign_digest(struct core *core, struct job *job, const char *key,
+                            struct span digest) BV_CHECKED;
+enum bv_err job_ocsp_key(struct core *core, struct job *job,
+                         const char *ca) BV_CHECKED;
+enum bv_err job_ocsp_cert(struct core *core, struct job *job, const char *ca,
+                          struct span cert) BV_CHECKED;
+/* job_answered finds the job of a ticket and takes it off the signer's list;
+ * NULL when there is none (it was given up). */
+struct job *job_answered(struct core *core, uint64_t ticket);
+/* job_fail_all gives up on every job the signer has. */
+void job_fail_all(struct core *core, enum bv_err err);
+
+/* Jobs in flight by request hash. */
+void job_hash_add(struct core *core, struct job *job);
+void job_hash_drop(struct core *core, struct job *job);
+struct job *job_hash_find(struct core *core, const uint8_t request_hash[32]);
+
+#endif

@@ -1,0 +1,89 @@
+#include "core/rates.h"
+
+#include <string.h>
+
+#include "pki/random.h"
+
+#define SLOTS 8192 /* 24 octets each: 192 KiB */
+#define WAYS  4
+
+struct slot {
+    uint64_t key;
+    int64_t window;
+    uint32_t count;
+};
+
+struct rates {
+    uint64_t seed;
+    struct slot slots[SLOTS];
+};
+
+enum bv_err
+rates_new(struct rates **ret_rates)
+{
+    struct rates *rates = calloc(1, sizeof *rates);
+    if (rates == NULL)
+        return BV_E_NO_MEMORY;
+    rates->seed = random_u64();
+    *ret_rates = rates;
+    return BV_OK;
+}
+
+void
+rates_free(struct rates *rates)
+{
+    free(rates);
+}
+
+/* FNV-1a from a secret start, then mixed (splitmix64's finish). */
+static uint64_t
+hash_of(const struct rates *rates, enum rates_kind kind, struct span key)
+{
+    uint64_t h = rates->seed ^ ((uint64_t)kind * UINT64_C(0x9e3779b97f4a7c15));
+    for (size_t i = 0; i < key.len; i++)
+        h = (h ^ key.data[i]) * UINT64_C(0x100000001b3);
+    h = (h ^ (h >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    h = (h ^ (h >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return h ^ (h >> 31);
+}
+
+static struct slot *
+find(struct rates *rates, uint64_t key, struct slot **ret_victim)
+{
+    struct slot *set = &rates->slots[key % (SLOTS / WAYS) * WAYS];
+    *ret_victim = set;
+    for (size_t i = 0; i < WAYS; i++) {
+        if (set[i].key == key && set[i].count > 0)
+            return &set[i];
+        if (set[i].window < (*ret_victim)->window)
+            *ret_victim = &set[i];
+    }
+    return NULL;
+}
+
+unsigned
+rates_count(struct rates *rates, enum rates_kind kind, struct span key,
+            int64_t now, int64_t window)
+{
+    struct slot *victim;
+    struct slot *slot = find(rates, hash_of(rates, kind, key), &victim);
+    if (slot == NULL || slot->window != now / window * window)
+        return 0;
+    return slot->count;
+}
+
+void
+rates_add(struct rates *rates, enum rates_kind kind, struct span key,
+          int64_t now, int64_t window)
+{
+    struct slot *victim;
+    uint64_t h = hash_of(rates, kind, key);
+    struct slot *slot = find(rates, h, &victim);
+    int64_t start = now / window * window;
+    if (slot == NULL)
+        slot = victim;
+    if (slot->key != h || slot->window != start)
+        *slot = (struct slot){h, start, 0};
+    if (slot->count < UINT32_MAX)
+        slot->count++;
+}

@@ -1,0 +1,159 @@
+/* What core keeps in memory, for the files of this room only. The database is
+ * the truth; everything here can be thrown away and made again from it. */
+#ifndef BV_CORE_STATE_H
+#define BV_CORE_STATE_H
+
+#include "core/audit.h"
+#include "core/core.h"
+#include "core/rates.h"
+#include "pki/key.h"
+#include "pki/serial.h"
+#include "proc/statusmap.h"
+#include "wire/cert.h"
+
+/* One CA at run time. */
+struct issuer {
+    const struct core_ca *config;
+    struct cert cert; /* view into config->cert */
+    uint8_t id;       /* store_issuer.id */
+    uint8_t key_hash[32];
+    uint64_t oracle_seen; /* bit per profile: OpenSSL has seen one of these */
+    bool proven;          /* the signer's signature verified once */
+
+    /* crl.c */
+    uint64_t crl_number; /* the last published */
+    int64_t crl_this, crl_next;
+    int64_t crl_prune_before; /* see crl.c: entries that were shown expired */
+    int64_t crl_due;          /* 0: none */
+    bool crl_busy, crl_late;
+    /* infra.c */
+    int64_t ocsp_due; /* 0: none */
+    bool ocsp_busy;
+};
+
+struct job;
+/* The signer's answer for a job; runs outside any commit. */
+typedef void job_signed_fn(struct core *core, struct job *job, enum bv_err err,
+                           struct span result);
+/* The end of a job: err is BV_OK when what it wrote is durable, else why it
+ * is not (job->err first). Frees the job. */
+typedef void job_done_fn(struct core *core, struct job *job, enum bv_err err);
+
+/* What was decided about a certificate, kept until it is stored. Copies only:
+ * the configuration may change in between. */
+struct decision {
+    char device[LIMIT_DEVICE_NAME + 1]; /* "": not a device's */
+    char group[LIMIT_SHORT_NAME];
+    char profile[LIMIT_SHORT_NAME];
+    char ca[LIMIT_SHORT_NAME];
+    enum audit_auth auth;
+    bool strict_group; /* an existing device must be of this group */
+    bool new_device;
+    uint8_t token_hash[32];
+    bool has_token;
+    uint64_t replaces;
+    uint8_t key_hash[32];
+    uint8_t request_hash[32];
+    bool has_request_hash;
+    uint8_t pending_digest[32];
+    bool was_pending;
+    /* the certificate */
+    uint64_t seq;
+    uint8_t serial[SERIAL_LEN];
+    uint8_t issuer;
+    enum alg_sig sig_alg;
+    int64_t not_before, not_after;
+};
+
+struct job {
+    struct job *next;      /* ready list, or followers of another job */
+    struct job *hash_next; /* in flight with a request hash */
+    struct job *followers; /* the same request again: same answer */
+    uint64_t ticket;       /* with the signer under this number; 0: not */
+    job_signed_fn *on_signed;
+    job_done_fn *on_done;
+    enum bv_err err; /* what was decided; the batch may still fail */
+    bool counted;    /* among core->inflight */
+    bool hashed;     /* among core->hash */
+
+    unsigned tag; /* the requester */
+    uint64_t id;
+    enum core_op op;
+    char request_id[CORE_REQUEST_ID_LEN + 1];
+    char peer[64];
+    struct decision d;
+    struct core_reply reply; /* spans point into the buffers below */
+
+    uint8_t *tbs;
+    size_t tbs_len;
+    uint8_t *cert;
+    size_t cert_len;
+    struct key *key; /* CORE_KEYGEN: made here */
+    uint8_t *key_der;
+    size_t key_der_len;
+    struct span recipient; /* certificate to wrap for; points into peer_cert */
+    uint8_t *peer_cert;
+    void *extra; /* of the kind of job */
+};
+
+#define JOB_BUCKETS 1024
+
+struct map_put {
+    uint64_t seq, word;
+};
+
+/* Everything that becomes durable together. */
+struct batch {
+    bool open; /* a store transaction is open */
+    struct job *head, **tail;
+    struct map_put *puts;
+    size_t num_puts, cap_puts;
+    struct statusmap_mark mark; /* highest written in this batch */
+};
+
+/* Reserved numbers: [next, end) durable, spare likewise, pending not yet. */
+struct sequence {
+    uint64_t next, end;
+    uint64_t spare_next, spare_end;
+    uint64_t pending_next, pending_end;
+};
+
+struct core {
+    const struct core_config *config;
+    struct store *store;
+    const struct signer *signer;
+    struct core_calls calls;
+    int64_t (*clock)(void);
+
+    struct audit *audit;
+    struct statusmap *map;
+    struct statusmap_mark mark; /* committed and in the map */
+    struct statusmap_mark synced;
+    struct serial *serial;
+    uint8_t serial_key[SERIAL_KEY_LEN];
+    struct issuer *issuers;
+    size_t num_issuers;
+
+    struct sequence sequence;
+    struct batch batch;
+    struct job *slots[LIMIT_INFLIGHT + 64]; /* by ticket */
+    size_t slot_hint;
+    uint64_t tickets;
+    size_t inflight;
+    struct job *hash[JOB_BUCKETS];
+    struct rates *rates;
+
+    int64_t newest; /* newest time among committed facts */
+    int64_t checkpoint_due, prune_due, sync_due, tls_due;
+    bool checkpoint_busy, tls_busy;
+    bool broken; /* memory and disk disagree: end the process */
+    struct core_stats stats;
+};
+
+/* The time of the wall clock, Unix seconds. */
+int64_t core_now(const struct core *core);
+const struct profile *core_profile(const struct core *core, const char *name);
+struct issuer *core_issuer(struct core *core, const char *name);
+struct issuer *core_issuer_of_id(struct core *core, uint8_t id);
+
+#endif
