@@ -1,0 +1,294 @@
+#include "core/authorize.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/names.h"
+#include "pki/digest.h"
+#include "wire/crl.h"
+
+#define FAILURES_DEFAULT 20
+#define WINDOW           60
+
+struct problem {
+    char *text;
+    size_t cap;
+};
+
+static enum bv_err
+deny(const struct problem *p, enum bv_err err, const char *sentence)
+{
+    (void)snprintf(p->text, p->cap, "%s", sentence);
+    return err;
+}
+
+/* --- claim codes and group tokens --- */
+
+static unsigned
+failures_allowed(const struct core *core)
+{
+    unsigned n = core->config->failures_per_minute;
+    return n != 0 ? n : FAILURES_DEFAULT;
+}
+
+static bool
+is_throttled(struct core *core, const struct core_request *r, int64_t now)
+{
+    unsigned max = failures_allowed(core);
+    if (rates_count(core->rates, RATES_FAIL_ADDRESS, span_str(r->peer), now,
+                    WINDOW) >= max)
+        return true;
+    return r->user.len > 0 && rates_count(core->rates, RATES_FAIL_DEVICE,
+                                          r->user, now, WINDOW) >= max;
+}
+
+void
+authorize_failed(struct core *core, const struct core_request *r, int64_t now)
+{
+    rates_add(core->rates, RATES_FAIL_ADDRESS, span_str(r->peer), now, WINDOW);
+    if (r->user.len > 0)
+        rates_add(core->rates, RATES_FAIL_DEVICE, r->user, now, WINDOW);
+}
+
+struct token_found {
+    struct store_token row; /* hash: see match */
+    const uint8_t *hash;
+    bool match;
+};
+
+static enum bv_err
+copy_token(void *user, const struct store_token *row)
+{
+    struct token_found *found = user;
+    found->row = *row;
+    found->match = span_eq_secret(row->hash, span_of(found->hash, 32));
+    found->row.hash = SPAN_EMPTY;
+    return BV_OK;
+}
+
+void
+authorize_hash(struct span secret, uint8_t ret_hash[32])
+{
+    uint8_t buf[1024];
+    struct sink plain = SINK_ARRAY(buf);
+    for (size_t i = 0; i < secret.len; i++) {
+        uint8_t c = secret.data[i];
+        if (c >= 'a' && c <= 'z')
+            c = (uint8_t)(c - 'a' + 'A');
+        if (c == 'O')
+            c = '0';
+        if (c == 'I' || c == 'L')
+            c = '1';
+        if (c != '-' && c != ' ')
+            sink_u8(&plain, c);
+    }
+    digest_sha256(sink_view(&plain), ret_hash);
+    explicit_bzero(buf, sizeof buf);
+}
+
+static enum bv_err
+find_token(struct core *core, const struct core_request *r, int64_t now,
+           struct identity *id, struct store_token *ret_row,
+           const struct problem *p)
+{
+    struct token_found found = {.hash = id->token_hash};
+    authorize_hash(r->secret, id->token_hash);
+    enum bv_err err = core->store->token_find(
+        core->store->ctx, span_of(id->token_hash, 32), copy_token, &found);
+    if (err == BV_E_NOT_FOUND || (err == BV_OK && !found.match)) {
+        authorize_failed(core, r, now);
+        return deny(p, BV_E_UNAUTHENTICATED, "the claim code is not known");
+    }
+    BV_TRY(err);
+    if (found.row.revoked)
+        return deny(p, BV_E_UNAUTHENTICATED, "the claim code was withdrawn");
+    if (now >= found.row.expires_at)
+        return deny(p, BV_E_EXPIRED, "the claim code has expired");
+    *ret_row = found.row;
+    return BV_OK;
+}
+
+static enum bv_err
+by_token(struct core *core, const struct core_request *r, int64_t now,
+         struct identity *id, const struct problem *p)
+{
+    struct store_token row = {0};
+    if (is_throttled(core, r, now))
+        return deny(p, BV_E_RATE_LIMITED, "too many failed attempts");
+    if (span_copy_str(r->user, id->user, sizeof id->user) != BV_OK)
+        return deny(p, BV_E_UNAUTHENTICATED,
+                    "the user name must be the device id or empty");
+    BV_TRY(find_token(core, r, now, id, &row, p));
+    id->auth = AUDIT_AUTH_TOKEN;
+    id->has_token = true;
+    id->token_spent = row.uses_left <= 0;
+    memcpy(id->profile, row.profile, sizeof id->profile);
+    if (row.kind == STORE_TOKEN_DEVICE) {
+        memcpy(id->device, row.device, sizeof id->device);
+        memcpy(id->group, row.group, sizeof id->group);
+        id->may_replace = id->any_group = true;
+        return BV_OK;
+    }
+    memcpy(id->group, row.group, sizeof id->group);
+    id->may_replace = core->config->group_takeover;
+    return BV_OK;
+}
+
+/* --- manufacturer certificates --- */
+
+static const struct core_manufacturer *
+find_manufacturer(const struct core *core, const char *name)
+{
+    for (size_t i = 0; i < core->config->num_manufacturers; i++) {
+        if (strcmp(core->config->manufacturers[i].name, name) == 0)
+            return &core->config->manufacturers[i];
+    }
+    return NULL;
+}
+
+static enum bv_err
+check_manufacturer_crl(const struct core_manufacturer *m,
+                       const struct cert *peer, const struct problem *p)
+{
+    struct crl crl;
+    struct crl_entry entry;
+    bool found = false;
+    if (m->crl.len == 0)
+        return BV_OK;
+    /* A list that cannot be read says nothing good about anybody. */
+    if (crl_parse(m->crl, &crl) != BV_OK)
+        return deny(p, BV_E_REFUSED, "the manufacturer's CRL is unusable");
+    if (!span_eq(crl.issuer, peer->issuer))
+        return BV_OK;
+    if (crl_find(&crl, peer->serial, &found, &entry) != BV_OK)
+        return deny(p, BV_E_REFUSED, "the manufacturer's CRL is unusable");
+    if (found)
+        return deny(p, BV_E_REVOKED,
+                    "the manufacturer revoked this certificate");
+    return BV_OK;
+}
+
+static enum bv_err
+by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
+                struct identity *id, const struct problem *p)
+{
+    const struct core_manufacturer *m = find_manufacturer(core, r->trust_name);
+    if (m == NULL)
+        return deny(p, BV_E_REFUSED, "this manufacturer is not known");
+    if (cert_parse(r->peer_cert, &id->peer) != BV_OK)
+        return deny(p, BV_E_BAD_MESSAGE, "the certificate cannot be read");
+    if (now < id->peer.not_before || now > id->peer.not_after)
+        return deny(p, BV_E_EXPIRED, "the manufacturer certificate expired");
+    BV_TRY(check_manufacturer_crl(m, &id->peer, p));
+    if (names_of_subject(id->peer.subject, !m->id_from_cn, id->device) !=
+            BV_OK ||
+        id->device[0] == '\0')
+        return deny(p, BV_E_BAD_NAME,
+                    "the manufacturer certificate names no device");
+    id->auth = AUDIT_AUTH_MANUFACTURER;
+    id->known_only = m->known_only;
+    id->may_replace = true;
+    memcpy(id->profile, m->profile, sizeof id->profile);
+    memcpy(id->group, m->group, sizeof id->group);
+    return BV_OK;
+}
+
+/* --- certificates of ours --- */
+
+struct own_row {
+    struct span presented;
+    bool same;
+    int reason;
+    int64_t device;
+    char profile[LIMIT_SHORT_NAME];
+};
+
+static enum bv_err
+copy_own(void *user, const struct store_cert *row)
+{
+    struct own_row *own = user;
+    own->same = span_eq(row->der, own->presented);
+    own->reason = row->reason;
+    own->device = row->device;
+    memcpy(own->profile, row->profile, sizeof own->profile);
+    return BV_OK;
+}
+
+static enum bv_err
+copy_device(void *user, const struct store_device *row)
+{
+    *(struct store_device *)user = *row;
+    return BV_OK;
+}
+
+static enum bv_err
+check_own(struct core *core, struct identity *id, const struct own_row *own,
+          int64_t now, const struct problem *p)
+{
+    bool in_map = core->map != NULL &&
+                  statusmap_is_revoked(statusmap_get(core->map, id->seq));
+    if (!own->same)
+        return deny(p, BV_E_UNAUTHENTICATED,
+                    "the certificate is not the one that was issued");
+    if (own->reason >= 0 || in_map)
+        return deny(p, BV_E_REVOKED,
+                    own->reason == 6 ? "the certificate is on hold"
+                                     : "the certificate is revoked");
+    if (now > id->peer.not_after)
+        return deny(p, BV_E_EXPIRED, "the certificate has expired");
+    if (own->device == 0)
+        return deny(p, BV_E_REFUSED, "the certificate is not a device's");
+    return BV_OK;
+}
+
+static enum bv_err
+by_own_cert(struct core *core, const struct core_request *r, int64_t now,
+            struct identity *id, const struct problem *p)
+{
+    struct own_row own = {.presented = r->peer_cert};
+    struct store_device device;
+    if (cert_parse(r->peer_cert, &id->peer) != BV_OK)
+        return deny(p, BV_E_BAD_MESSAGE, "the certificate cannot be read");
+    enum bv_err err = serial_open(core->serial, id->peer.serial, &id->seq);
+    if (err == BV_OK)
+        err = core->store->cert_find(core->store->ctx, id->seq, copy_own, &own);
+    if (err == BV_E_NOT_FOUND)
+        return deny(p, BV_E_UNAUTHENTICATED,
+                    "the certificate was not issued here");
+    BV_TRY(err);
+    BV_TRY(check_own(core, id, &own, now, p));
+    BV_TRY(core->store->device_get(core->store->ctx, own.device, copy_device,
+                                   &device));
+    id->auth = AUDIT_AUTH_OWN_CERT;
+    id->may_replace = id->any_group = true;
+    memcpy(id->device, device.name, sizeof id->device);
+    memcpy(id->group, device.group, sizeof id->group);
+    if (r->op == CORE_REENROLL)
+        memcpy(id->profile, own.profile, sizeof id->profile);
+    return BV_OK;
+}
+
+enum bv_err
+authorize(struct core *core, const struct core_request *request, int64_t now,
+          struct identity *ret, char *ret_problem, size_t cap)
+{
+    const struct problem p = {ret_problem, cap};
+    *ret = (struct identity){.auth = AUDIT_AUTH_NONE};
+    if (request->op == CORE_REENROLL) {
+        if (request->trust != CORE_TRUST_OWN)
+            return deny(&p, BV_E_UNAUTHENTICATED,
+                        "renewal needs the certificate that is renewed");
+        return by_own_cert(core, request, now, ret, &p);
+    }
+    if (request->secret.len > 0)
+        return by_token(core, request, now, ret, &p);
+    switch (request->trust) {
+    case CORE_TRUST_OWN:
+        return by_own_cert(core, request, now, ret, &p);
+    case CORE_TRUST_MANUFACTURER:
+        return by_manufacturer(core, request, now, ret, &p);
+    case CORE_TRUST_NONE:
+        break;
+    }
+    return deny(&p, BV_E_UNAUTHENTICATED, "no credential was presented");
+}

@@ -1,0 +1,913 @@
+#include "core/handle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "core/batch.h"
+#include "core/enroll.h"
+#include "core/issue.h"
+#include "core/job.h"
+#include "core/keygen.h"
+#include "core/names.h"
+#include "core/sequence.h"
+#include "pki/digest.h"
+#include "pki/random.h"
+#include "pki/weak.h"
+#include "wire/base64.h"
+#include "wire/name.h"
+#include "wire/san.h"
+
+/* 2026-01-01: no certificate of this program is older than the program. */
+#define CLOCK_FLOOR INT64_C(1767225600)
+#define DAY         INT64_C(86400)
+/* Refused: a clock this far behind, or ahead of, the newest committed fact. */
+#define CLOCK_BEHIND DAY
+#define CLOCK_AHEAD  (400 * DAY)
+
+#define LIVE_DEFAULT    8
+#define ISSUES_DEFAULT  60
+#define REPEAT_DEFAULT  600
+#define PENDING_DEFAULT 60
+/* Refusals written to the audit log, per minute: all, and one address. */
+#define REFUSALS_ALL     600
+#define REFUSALS_ADDRESS 30
+/* One certificate in so many gets the second opinion. */
+#define ORACLE_SAMPLE 256
+
+/* One request while it is decided. */
+struct work {
+    struct core *core;
+    const struct core_request *r;
+    struct job *job;
+    int64_t now;
+    const struct profile *profile;
+    struct issuer *issuer;
+    struct identity id;
+    struct csr csr;
+    struct store_device device;
+    bool exists;
+    struct span spki;
+    uint8_t spki_buf[LIMIT_SPKI], subject_buf[LIMIT_NAME], san_buf[4096];
+    struct sink subject, san;
+};
+
+/* How a decision ends when it is not an error. */
+enum verdict { SIGN, REPEATED, FOLLOW, WAIT };
+
+static enum bv_err
+say(struct work *w, enum bv_err err, const char *sentence)
+{
+    (void)snprintf(w->job->reply.detail, sizeof w->job->reply.detail, "%s",
+                   sentence);
+    return err;
+}
+
+enum bv_err
+handle_clock(const struct core *core, int64_t now)
+{
+    if (now < CLOCK_FLOOR || now < core->newest - CLOCK_BEHIND)
+        return BV_E_BAD_CLOCK;
+    if (core->newest != 0 && now > core->newest + CLOCK_AHEAD)
+        return BV_E_BAD_CLOCK;
+    return BV_OK;
+}
+
+/* --- profile --- */
+
+static const char *
+label_profile(const struct core *core, const char *label)
+{
+    const struct core_config *c = core->config;
+    if (label[0] == '\0')
+        return c->default_profile[0] != '\0' ? c->default_profile : "device";
+    for (size_t i = 0; i < c->num_labels; i++) {
+        if (strcmp(c->labels[i].label, label) == 0)
+            return c->labels[i].profile;
+    }
+    return NULL;
+}
+
+static bool
+is_allowed(const struct profile *p, enum audit_auth auth)
+{
+    switch (auth) {
+    case AUDIT_AUTH_TOKEN:
+        return p->allow_basic;
+    case AUDIT_AUTH_OWN_CERT:
+        return p->allow_own;
+    case AUDIT_AUTH_MANUFACTURER:
+        return p->allow_manufacturer;
+    case AUDIT_AUTH_LOCAL:
+        return true;
+    case AUDIT_AUTH_NONE:
+        break;
+    }
+    return false;
+}
+
+static enum bv_err
+choose_profile(struct work *w, const char *by_label)
+{
+    const char *name = w->id.profile[0] != '\0' ? w->id.profile : by_label;
+    if (w->r->label[0] != '\0' && strcmp(name, by_label) != 0)
+        return say(w, BV_E_REFUSED,
+                   "the credential is for another profile than this label");
+    w->profile = core_profile(w->core, name);
+    if (w->profile == NULL)
+        return say(w, BV_E_NOT_FOUND, "the profile does not exist any more");
+    if (!is_allowed(w->profile, w->id.auth))
+        return say(w, BV_E_REFUSED,
+                   "the profile does not take this kind of credential");
+    w->issuer = core_issuer(w->core, w->profile->ca);
+    if (w->issuer == NULL || w->issuer->config->offline)
+        return say(w, BV_E_UNAVAILABLE, "the profile's CA is not here");
+    memcpy(w->job->d.profile, w->profile->name, sizeof w->job->d.profile);
+    memcpy(w->job->d.ca, w->profile->ca, sizeof w->job->d.ca);
+    return BV_OK;
+}
+
+static enum bv_err
+identify(struct work *w)
+{
+    struct core_reply *reply = &w->job->reply;
+    const char *by_label = label_profile(w->core, w->r->label);
+    if (by_label == NULL)
+        return say(w, BV_E_NOT_FOUND, "there is no such label");
+    enum bv_err err = authorize(w->core, w->r, w->now, &w->id, reply->detail,
+                                sizeof reply->detail);
+    const struct profile *p = core_profile(w->core, by_label);
+    reply->challenge = err == BV_E_UNAUTHENTICATED &&
+                       w->r->op != CORE_REENROLL && p != NULL && p->allow_basic;
+    w->job->d.auth = w->id.auth;
+    memcpy(w->job->d.device, w->id.device, sizeof w->job->d.device);
+    BV_TRY(err);
+    return choose_profile(w, by_label);
+}
+
+/* --- the CSR and its key --- */
+
+static bool
+allows_key(const struct profile *p, const struct alg_spki *spki)
+{
+    switch (spki->alg) {
+    case ALG_KEY_P256:
+        return p->key_p256;
+    case ALG_KEY_P384:
+        return p->key_p384;
+    case ALG_KEY_P521:
+        return p->key_p521;
+    case ALG_KEY_ED25519:
+        return p->key_ed25519;
+    case ALG_KEY_RSA:
+        return p->rsa_min != 0 && spki->bits >= p->rsa_min &&
+               spki->bits <= p->rsa_max;
+    case ALG_KEY_NONE:
+        break;
+    }
+    return false;
+}
+
+static enum bv_err
+check_key(struct core *core, const struct profile *profile,
+          const struct alg_spki *spki, const uint8_t key_hash[32],
+          char *ret_problem, size_t cap)
+{
+    bool blocked;
+    if (!allows_key(profile, spki)) {
+        (void)snprintf(ret_problem, cap,
+                       "the profile does not allow %s keys of %u bits",
+                       alg_key_name(spki->alg), spki->bits);
+        return BV_E_BAD_KEY;
+    }
+    enum weak why = weak_check(spki, core->config->weak_keys, profile->rsa_min);
+    if (why != WEAK_NONE) {
+        (void)snprintf(ret_problem, cap, "%s", weak_text(why));
+        return BV_E_BAD_KEY;
+    }
+    (void)snprintf(ret_problem, cap, "the key is a CA's own");
+    for (size_t i = 0; i < core->num_issuers; i++) {
+        if (memcmp(core->issuers[i].key_hash, key_hash, 32) == 0)
+            return BV_E_BAD_KEY;
+    }
+    (void)snprintf(ret_problem, cap, "the key is blocked");
+    BV_TRY(core->store->key_blocked(core->store->ctx, span_of(key_hash, 32),
+                                    &blocked));
+    return blocked ? BV_E_BAD_KEY : BV_OK;
+}
+
+static enum bv_err
+check_pop(const struct csr *csr, char *ret_problem, size_t cap)
+{
+    bv_auto(key) struct key *key = NULL;
+    (void)snprintf(ret_problem, cap, "the public key is not valid");
+    BV_TRY(key_of_spki(&csr->spki, &key));
+    (void)snprintf(ret_problem, cap,
+                   "the CSR is not signed by the key it holds");
+    return key_verify(key, csr->sig_alg, csr->info, csr->signature);
+}
+
+enum bv_err
+handle_check_csr(struct core *core, const struct profile *profile,
+                 struct span der, bool pop, struct csr *ret_csr,
+                 uint8_t ret_key_hash[32], char *ret_problem, size_t cap)
+{
+    (void)snprintf(ret_problem, cap, "the CSR cannot be read");
+    BV_TRY(csr_parse(der, ret_csr));
+    digest_sha256(ret_csr->spki.whole, ret_key_hash);
+    if (!pop) {
+        /* The key will be another: only its kind matters. */
+        (void)snprintf(ret_problem, cap, "the profile does not allow %s keys",
+                       alg_key_name(ret_csr->spki.alg));
+        return allows_key(profile, &ret_csr->spki) ? BV_OK : BV_E_BAD_KEY;
+    }
+    BV_TRY(check_key(core, profile, &ret_csr->spki, ret_key_hash, ret_problem,
+                     cap));
+    return check_pop(ret_csr, ret_problem, cap);
+}
+
+struct owner {
+    int64_t device;
+    bool any;
+};
+
+/* Only the newest matters: a key never moves between devices, so all the rows
+ * of one key share the device. */
+static enum bv_err
+first_owner(void *user, const struct store_cert *row)
+{
+    *(struct owner *)user = (struct owner){row->device, true};
+    return BV_E_TOO_MANY; /* enough: stop */
+}
+
+enum bv_err
+handle_key_owner(struct core *core, const uint8_t key_hash[32], int64_t device)
+{
+    struct owner owner = {0};
+    enum bv_err err = core->store->certs_of_key(
+        core->store->ctx, span_of(key_hash, 32), first_owner, &owner);
+    if (err != BV_OK && err != BV_E_TOO_MANY && err != BV_E_NOT_FOUND)
+        return err;
+    return owner.any && (owner.device != device || device == 0) ? BV_E_CONFLICT
+                                                                : BV_OK;
+}
+
+/* RFC 7030 3.5, RFC 9266: the challengePassword is base64 of the binding. */
+static enum bv_err
+check_binding(struct work *w)
+{
+    const struct csr *csr = &w->csr;
+    uint8_t buf[128];
+    struct sink text = SINK_ARRAY(buf);
+    if (w->profile->binding == PROFILE_BINDING_IGNORE)
+        return BV_OK;
+    if (!csr->has_challenge)
+        return w->profile->binding == PROFILE_BINDING_REQUIRE
+                   ? say(w, BV_E_BAD_BINDING,
+                         "the CSR must carry the channel binding")
+                   : BV_OK;
+    base64_encode(&text, w->r->binding);
+    if (w->r->binding.len == 0 ||
+        !span_eq_secret(csr->challenge, sink_view(&text)))
+        return say(w, BV_E_BAD_BINDING,
+                   "the CSR is bound to another connection");
+    return BV_OK;
+}
+
+/* --- names --- */
+
+static enum bv_err
+choose_device(struct work *w)
+{
+    char named[LIMIT_DEVICE_NAME + 1];
+    char *device = w->job->d.device;
+    if (names_of_subject(w->csr.subject, false, named) != BV_OK)
+        return say(w, BV_E_BAD_NAME, "the CSR's subject is not usable");
+    if (device[0] == '\0' && w->id.user[0] != '\0')
+        memcpy(device, w->id.user, sizeof w->id.user);
+    if (device[0] == '\0')
+        memcpy(device, named, sizeof named);
+    if (device[0] == '\0')
+        return say(w, BV_E_BAD_NAME, "the CSR names no device");
+    if (named[0] != '\0' && strcmp(named, device) != 0)
+        return say(w, BV_E_REFUSED,
+                   "the CSR names another device than the credential");
+    if (w->id.user[0] != '\0' && strcmp(w->id.user, device) != 0)
+        return say(w, BV_E_REFUSED,
+                   "the user name is another device than the credential's");
+    if (names_check_id(w->profile, span_str(device)) != BV_OK)
+        return say(w, BV_E_BAD_NAME,
+                   "the device id has not the form the profile wants");
+    return BV_OK;
+}
+
+/* RFC 7030 4.2.2: subject and SAN of a renewal are those of the certificate
+ * that is renewed; a CSR without SAN asks for the same one. */
+static enum bv_err
+copy_names(struct work *w)
+{
+    const struct cert *old = &w->id.peer;
+    if (!name_eq(w->csr.subject, old->subject))
+        return say(w, BV_E_REFUSED,
+                   "a renewal may not change the subject name");
+    if (w->csr.san.len > 0 && !san_eq(w->csr.san, old->san))
+        return say(w, BV_E_REFUSED, "a renewal may not change the SAN");
+    sink_put(&w->subject, old->subject);
+    sink_put(&w->san, old->san);
+    return w->san.failed || w->subject.failed ? BV_E_TOO_LARGE : BV_OK;
+}
+
+static enum bv_err
+choose_names(struct work *w)
+{
+    struct core_reply *reply = &w->job->reply;
+    if (w->r->op == CORE_REENROLL)
+        return copy_names(w);
+    BV_TRY(choose_device(w));
+    BV_TRY(names_san(w->profile, w->job->d.device, w->csr.san, &w->san,
+                     reply->detail, sizeof reply->detail));
+    (void)say(w, BV_OK, "the subject cannot be written");
+    return names_subject(w->profile, w->job->d.device, &w->subject);
+}
+
+/* --- the device --- */
+
+struct live {
+    unsigned num;
+    int64_t now;
+};
+
+static enum bv_err
+count_live(void *user, const struct store_cert *row)
+{
+    struct live *live = user;
+    if (row->not_after >= live->now)
+        live->num++;
+    return BV_OK;
+}
+
+static enum bv_err
+live_certs(struct work *w, unsigned *ret_num)
+{
+    struct live live = {0, w->now};
+    struct store_cert_filter filter = {
+        .device = w->device.id, .status = -1, .limit = LIMIT_PAGE};
+    BV_TRY(w->core->store->cert_list(w->core->store->ctx, &filter, count_live,
+                                     &live));
+    *ret_num = live.num;
+    return BV_OK;
+}
+
+struct key_seen {
+    bool seen;
+};
+
+static enum bv_err
+note_seen(void *user, const struct store_cert *row)
+{
+    (void)row;
+    ((struct key_seen *)user)->seen = true;
+    return BV_E_TOO_MANY; /* enough: stop */
+}
+
+/* The same key proves the same device even to a group token. */
+static bool
+is_known_key(struct work *w)
+{
+    struct key_seen k = {false};
+    enum bv_err err = w->core->store->certs_of_key(
+        w->core->store->ctx, SPAN_ARRAY(w->job->d.key_hash), note_seen, &k);
+    return k.seen && (err == BV_OK || err == BV_E_TOO_MANY) &&
+           handle_key_owner(w->core, w->job->d.key_hash, w->device.id) == BV_OK;
+}
+
+/* A credential that is not the device's own may not take over a device that
+ * lives in another group, or one that has a valid certificate. */
+static enum bv_err
+check_takeover(struct work *w)
+{
+    unsigned live;
+    if (!w->id.any_group && strcmp(w->device.group, w->id.group) != 0)
+        return say(w, BV_E_REFUSED, "the device belongs to another group");
+    if (w->id.may_replace || is_known_key(w))
+        return BV_OK;
+    BV_TRY(live_certs(w, &live));
+    return live == 0 ? BV_OK
+                     : say(w, BV_E_REFUSED,
+                           "the device has a valid certificate already");
+}
+
+static enum bv_err
+check_device(struct work *w)
+{
+    struct decision *d = &w->job->d;
+    enum bv_err err = enroll_device_find(w->core, d->device, &w->device);
+    w->exists = err == BV_OK;
+    if (err != BV_OK && err != BV_E_NOT_FOUND)
+        return err;
+    memcpy(d->group, w->exists ? w->device.group : w->id.group,
+           sizeof d->group);
+    d->strict_group = !w->id.any_group;
+    d->new_device = !w->exists;
+    if (!w->exists)
+        return w->id.known_only
+                   ? say(w, BV_E_REFUSED, "the device is not registered")
+                   : BV_OK;
+    if (w->device.blocked)
+        return say(w, BV_E_REFUSED, "the device is blocked");
+    return check_takeover(w);
+}
+
+static enum bv_err
+check_key_history(struct work *w)
+{
+    if (w->r->op == CORE_KEYGEN)
+        return BV_OK;
+    enum bv_err err =
+        handle_key_owner(w->core, w->job->d.key_hash, w->device.id);
+    if (err == BV_E_CONFLICT)
+        return say(w, BV_E_BAD_KEY, "the key belongs to another device");
+    BV_TRY(err);
+    if (w->r->op == CORE_REENROLL && !w->profile->reuse_key_on_renew &&
+        span_eq(w->csr.spki.whole, w->id.peer.spki.whole))
+        return say(w, BV_E_BAD_KEY, "a renewal must bring a new key");
+    return BV_OK;
+}
+
+static enum bv_err
+check_quota(struct work *w)
+{
+    const struct core_config *c = w->core->config;
+    struct span device = span_str(w->job->d.device);
+    unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
+    unsigned hourly = c->issues_per_hour ? c->issues_per_hour : ISSUES_DEFAULT;
+    if (rates_count(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, 3600) >=
+        hourly)
+        return say(w, BV_E_RATE_LIMITED,
+                   "the device asks for certificates too often");
+    if (w->exists && w->r->op != CORE_REENROLL) {
+        BV_TRY(live_certs(w, &live));
+        if (live >= max)
+            return say(w, BV_E_REFUSED,
+                       "the device has too many valid certificates");
+    }
+    rates_add(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, 3600);
+    return BV_OK;
+}
+
+/* --- repeats --- */
+
+/* What makes two requests the same: who asks, for which key, names, profile.
+ * Not the CSR's octets: a client signs anew (and ECDSA differs) each time. */
+static enum bv_err
+hash_request(struct work *w)
+{
+    uint8_t buf[LIMIT_SPKI + LIMIT_NAME + sizeof w->san_buf + 512];
+    struct sink in = SINK_ARRAY(buf);
+    struct span whole;
+    sink_u8(&in, 1);
+    sink_u8(&in, (uint8_t)w->r->op);
+    sink_u8(&in, (uint8_t)w->id.auth);
+    sink_u64(&in, w->r->op == CORE_REENROLL ? w->id.seq : 0);
+    sink_put(&in, SPAN_ARRAY(w->id.token_hash));
+    sink_bytes(&in, span_str(w->job->d.device));
+    sink_bytes(&in, span_str(w->job->d.profile));
+    sink_bytes(&in, w->csr.spki.whole);
+    sink_bytes(&in, sink_view(&w->subject));
+    sink_bytes(&in, sink_view(&w->san));
+    BV_TRY(sink_done(&in, &whole));
+    digest_sha256(whole, w->job->d.request_hash);
+    memcpy(w->job->d.pending_digest, w->job->d.request_hash, 32);
+    w->job->d.has_request_hash = w->r->op != CORE_KEYGEN;
+    return BV_OK;
+}
+
+struct repeat {
+    struct work *w;
+    bool found;
+    enum bv_err err;
+};
+
+static bool
+is_fresh(const struct work *w, const struct store_cert *row)
+{
+    int64_t window = w->core->config->repeat_window;
+    int64_t issued = row->not_before + w->profile->backdate;
+    int64_t left = row->not_after - w->now;
+    if (window == 0)
+        window = REPEAT_DEFAULT;
+    return row->reason < 0 && w->now - issued <= window &&
+           left > (row->not_after - row->not_before) / 2;
+}
+
+static enum bv_err
+take_repeat(void *user, const struct store_cert *row)
+{
+    struct repeat *repeat = user;
+    struct job *job = repeat->w->job;
+    if (!is_fresh(repeat->w, row))
+        return BV_OK;
+    job->cert = malloc(row->der.len);
+    if (job->cert == NULL)
+        return BV_E_NO_MEMORY;
+    memcpy(job->cert, row->der.data, row->der.len);
+    job->cert_len = row->der.len;
+    job->reply.cert = span_of(job->cert, job->cert_len);
+    job->reply.repeated = true;
+    struct sink hex = sink_of(job->reply.serial, sizeof job->reply.serial - 1);
+    sink_hex(&hex, row->serial);
+    job->reply.serial[hex.len] = '\0';
+    repeat->found = true;
+    return BV_OK;
+}
+
+static enum bv_err
+find_repeat(struct work *w, enum verdict *ret_verdict)
+{
+    struct repeat repeat = {.w = w};
+    if (!w->job->d.has_request_hash)
+        return BV_OK;
+    struct job *first = job_hash_find(w->core, w->job->d.request_hash);
+    if (first != NULL) {
+        w->job->next = first->followers;
+        first->followers = w->job;
+        *ret_verdict = FOLLOW;
+        return BV_OK;
+    }
+    enum bv_err err = w->core->store->cert_of_request(
+        w->core->store->ctx, SPAN_ARRAY(w->job->d.request_hash), take_repeat,
+        &repeat);
+    if (err != BV_OK && err != BV_E_NOT_FOUND)
+        return err;
+    if (repeat.found)
+        *ret_verdict = REPEATED;
+    return BV_OK;
+}
+
+/* --- approval --- */
+
+static enum bv_err
+copy_pending(void *user, const struct store_pending *row)
+{
+    *(enum store_pending_state *)user = row->state;
+    return BV_OK;
+}
+
+struct page {
+    int64_t last;
+    unsigned num, total;
+};
+
+static enum bv_err
+count_row(void *user, const struct store_pending *row)
+{
+    struct page *page = user;
+    page->last = row->id;
+    page->num++;
+    return BV_OK;
+}
+
+static enum bv_err
+check_room(struct work *w)
+{
+    struct page page = {0};
+    do {
+        page.num = 0;
+        BV_TRY(w->core->store->pending_list(w->core->store->ctx, page.last,
+                                            LIMIT_PAGE, count_row, &page));
+        page.total += page.num;
+    } while (page.num == LIMIT_PAGE && page.total < LIMIT_PENDING);
+    return page.total < LIMIT_PENDING
+               ? BV_OK
+               : say(w, BV_E_RATE_LIMITED, "too many requests wait already");
+}
+
+static enum bv_err
+put_pending(struct work *w)
+{
+    int64_t id;
+    struct store_pending row = {
+        .digest = SPAN_ARRAY(w->job->d.pending_digest),
+        .state = STORE_PENDING_WAITING,
+        .csr = w->r->csr,
+        .created_at = w->now,
+    };
+    BV_TRY(check_room(w));
+    memcpy(row.device, w->job->d.device, sizeof row.device);
+    memcpy(row.profile, w->job->d.profile, sizeof row.profile);
+    memcpy(row.peer, w->r->peer, sizeof row.peer);
+    BV_TRY(batch_begin(w->core));
+    enum bv_err err =
+        w->core->store->pending_put(w->core->store->ctx, &row, &id);
+    if (err == BV_OK)
+        err = enroll_audit(w->core, w->job, AUDIT_DEVICE_PENDING, BV_OK);
+    if (err != BV_OK)
+        batch_fail(w->core, err);
+    return err;
+}
+
+static enum bv_err
+check_approval(struct work *w, enum verdict *ret_verdict)
+{
+    enum store_pending_state state = STORE_PENDING_WAITING;
+    if (!w->profile->approval || w->r->op == CORE_REENROLL)
+        return BV_OK;
+    enum bv_err err = w->core->store->pending_find(
+        w->core->store->ctx, SPAN_ARRAY(w->job->d.pending_digest), copy_pending,
+        &state);
+    if (err == BV_E_NOT_FOUND)
+        err = put_pending(w);
+    BV_TRY(err);
+    if (state == STORE_PENDING_DENIED)
+        return say(w, BV_E_REFUSED, "an operator denied this request");
+    if (state == STORE_PENDING_WAITING)
+        *ret_verdict = WAIT;
+    w->job->d.was_pending = true;
+    return BV_OK;
+}
+
+/* --- signing --- */
+
+static bool
+wants_oracle(struct core *core, const struct handle_cert *cert, uint64_t seq)
+{
+    size_t index = (size_t)(cert->profile - core->config->profiles);
+    bool listed = index < 64 && index < core->config->num_profiles;
+    uint64_t bit = listed ? UINT64_C(1) << index : 0;
+    bool first = bit == 0 || (cert->issuer->oracle_seen & bit) == 0;
+    cert->issuer->oracle_seen |= bit;
+    return first || core->config->lint_full || seq % ORACLE_SAMPLE == 0;
+}
+
+enum bv_err
+handle_sign(struct core *core, struct job *job, const struct handle_cert *cert,
+            int64_t now)
+{
+    uint8_t buf[ISSUE_TBS_MAX];
+    struct sink tbs = SINK_ARRAY(buf);
+    struct issue_result result;
+    struct decision *d = &job->d;
+    BV_TRY(sequence_take(core, &d->seq));
+    serial_make(core->serial, d->seq, random_u64(), d->serial);
+    const struct issue_spec spec = {
+        .profile = cert->profile,
+        .issuer = &cert->issuer->cert,
+        .crl_url = span_str(cert->issuer->config->crl_url),
+        .ocsp_url = span_str(cert->issuer->config->ocsp_url),
+        .issuer_url = span_str(cert->issuer->config->issuer_url),
+        .serial = SPAN_ARRAY(d->serial),
+        .subject = cert->subject,
+        .spki = cert->spki,
+        .san = cert->san,
+        .now = now,
+        .oracle = wants_oracle(core, cert, d->seq),
+    };
+    BV_TRY(issue_build(&spec, &tbs, &result, job->reply.detail,
+                       sizeof job->reply.detail));
+    job->reply.detail[0] = '\0';
+    d->not_before = result.not_before;
+    d->not_after = result.not_after;
+    d->sig_alg = result.sig_alg;
+    d->issuer = cert->issuer->id;
+    memcpy(d->ca, cert->issuer->config->name, sizeof d->ca);
+    job->tbs = malloc(tbs.len);
+    if (job->tbs == NULL)
+        return BV_E_NO_MEMORY;
+    memcpy(job->tbs, buf, tbs.len);
+    job->tbs_len = tbs.len;
+    return job_sign(core, job, d->ca, sink_view(&tbs));
+}
+
+static enum bv_err
+start(struct work *w)
+{
+    struct decision *d = &w->job->d;
+    struct core_reply *reply = &w->job->reply;
+    w->spki = w->csr.spki.whole;
+    if (w->r->op == CORE_KEYGEN) {
+        struct sink spki = SINK_ARRAY(w->spki_buf);
+        BV_TRY(keygen_start(w->job, w->profile, &w->csr, w->r, reply->detail,
+                            sizeof reply->detail));
+        BV_TRY(key_spki(w->job->key, &spki));
+        w->spki = sink_view(&spki);
+        digest_sha256(w->spki, d->key_hash);
+    }
+    if (d->has_request_hash)
+        job_hash_add(w->core, w->job);
+    d->has_token = w->id.has_token;
+    memcpy(d->token_hash, w->id.token_hash, sizeof d->token_hash);
+    d->replaces = w->r->op == CORE_REENROLL ? w->id.seq : 0;
+    w->job->on_signed = enroll_signed;
+    const struct handle_cert cert = {w->profile, w->issuer,
+                                     sink_view(&w->subject), w->spki,
+                                     sink_view(&w->san)};
+    return handle_sign(w->core, w->job, &cert, w->now);
+}
+
+/* --- the whole way --- */
+
+static enum bv_err
+decide_identity(struct work *w)
+{
+    struct core_reply *reply = &w->job->reply;
+    if (handle_clock(w->core, w->now) != BV_OK)
+        return say(w, BV_E_BAD_CLOCK, "the server's clock cannot be trusted");
+    BV_TRY(identify(w));
+    BV_TRY(handle_check_csr(
+        w->core, w->profile, w->r->csr, w->r->op != CORE_KEYGEN, &w->csr,
+        w->job->d.key_hash, reply->detail, sizeof reply->detail));
+    BV_TRY(check_binding(w));
+    BV_TRY(choose_names(w));
+    BV_TRY(check_device(w));
+    return check_key_history(w);
+}
+
+static enum bv_err
+decide(struct work *w, enum verdict *ret_verdict)
+{
+    *ret_verdict = SIGN;
+    BV_TRY(decide_identity(w));
+    BV_TRY(hash_request(w));
+    BV_TRY(find_repeat(w, ret_verdict));
+    if (*ret_verdict != SIGN)
+        return BV_OK;
+    if (w->id.token_spent)
+        return say(w, BV_E_UNAUTHENTICATED, "the claim code is used up");
+    BV_TRY(check_approval(w, ret_verdict));
+    if (*ret_verdict != SIGN)
+        return BV_OK;
+    BV_TRY(check_quota(w));
+    return start(w);
+}
+
+static void
+end_repeated(struct core *core, struct job *job)
+{
+    memcpy(job->reply.device, job->d.device, sizeof job->reply.device);
+    memcpy(job->reply.profile, job->d.profile, sizeof job->reply.profile);
+    core->stats.repeated++;
+    batch_ready(core, job);
+}
+
+static void
+end_waiting(struct core *core, struct job *job)
+{
+    int64_t retry = core->config->pending_retry;
+    job->err = BV_E_PENDING;
+    job->reply.retry_after = (uint32_t)(retry > 0 ? retry : PENDING_DEFAULT);
+    (void)snprintf(job->reply.detail, sizeof job->reply.detail, "%s",
+                   err_text(BV_E_PENDING));
+    batch_ready(core, job);
+}
+
+static struct job *
+job_of(const struct core_request *r, unsigned tag, uint64_t id)
+{
+    struct job *job = job_new();
+    if (job == NULL)
+        return NULL;
+    job->tag = tag;
+    job->id = id;
+    job->op = r->op;
+    job->on_done = handle_done;
+    memcpy(job->request_id, r->request_id, sizeof job->request_id);
+    memcpy(job->peer, r->peer, sizeof job->peer);
+    return job;
+}
+
+static void
+run(struct core *core, struct job *job, const struct core_request *request)
+{
+    struct work w = {.core = core, .r = request, .job = job};
+    enum verdict verdict;
+    w.now = core_now(core);
+    w.subject = SINK_ARRAY(w.subject_buf);
+    w.san = SINK_ARRAY(w.san_buf);
+    enum bv_err err = decide(&w, &verdict);
+    if (err != BV_OK)
+        handle_refuse(core, job, err);
+    else if (verdict == REPEATED)
+        end_repeated(core, job);
+    else if (verdict == WAIT)
+        end_waiting(core, job);
+}
+
+static void
+busy(struct core *core, unsigned tag, uint64_t id)
+{
+    struct core_reply reply = {.err = BV_E_BUSY, .retry_after = 1};
+    (void)snprintf(reply.detail, sizeof reply.detail, "%s",
+                   err_text(BV_E_BUSY));
+    core->calls.reply(core->calls.user, tag, id, &reply);
+}
+
+void
+handle_request(struct core *core, unsigned tag, uint64_t id,
+               const struct core_request *request)
+{
+    struct job *job = NULL;
+    if (core->inflight < LIMIT_INFLIGHT && sequence_ensure(core) == BV_OK)
+        job = job_of(request, tag, id);
+    if (job == NULL) {
+        busy(core, tag, id);
+        return;
+    }
+    job->counted = true;
+    core->inflight++;
+    run(core, job, request);
+}
+
+/* --- the end --- */
+
+static bool
+may_audit(struct core *core, const struct job *job)
+{
+    int64_t now = core_now(core);
+    struct span peer = span_str(job->peer), all = SPAN_LIT("all");
+    if (rates_count(core->rates, RATES_AUDIT_REFUSAL, all, now, 60) >=
+            REFUSALS_ALL ||
+        rates_count(core->rates, RATES_AUDIT_REFUSAL, peer, now, 60) >=
+            REFUSALS_ADDRESS)
+        return false;
+    rates_add(core->rates, RATES_AUDIT_REFUSAL, all, now, 60);
+    rates_add(core->rates, RATES_AUDIT_REFUSAL, peer, now, 60);
+    return true;
+}
+
+void
+handle_refuse(struct core *core, struct job *job, enum bv_err err)
+{
+    bool peer = err_fault(err) == BV_FAULT_PEER;
+    bool token = err == BV_E_UNAUTHENTICATED && job->d.auth == AUDIT_AUTH_NONE;
+    job->err = err;
+    if (err_fault(err) == BV_FAULT_BUG)
+        log_error("refused by a check of our own detail=%s device=%s",
+                  job->reply.detail, job->d.device);
+    if (peer)
+        core->stats.refused++;
+    else
+        core->stats.failed++;
+    if ((peer || err_fault(err) == BV_FAULT_BUG) && may_audit(core, job)) {
+        enum bv_err audit_err = enroll_audit(
+            core, job, token ? AUDIT_TOKEN_REFUSE : AUDIT_CERT_REFUSE, err);
+        if (audit_err != BV_OK)
+            batch_fail(core, audit_err);
+    }
+    batch_ready(core, job);
+}
+
+static uint32_t
+retry_after(enum bv_err err, uint32_t given)
+{
+    if (given != 0)
+        return given;
+    if (err == BV_E_BUSY || err == BV_E_UNAVAILABLE)
+        return 1;
+    if (err == BV_E_RATE_LIMITED)
+        return 60;
+    return err_fault(err) == BV_FAULT_SELF ? 10 : 0;
+}
+
+static void
+answer(struct core *core, const struct job *job, const struct core_reply *reply)
+{
+    core->calls.reply(core->calls.user, job->tag, job->id, reply);
+}
+
+static void
+answer_followers(struct core *core, struct job *job,
+                 const struct core_reply *reply)
+{
+    struct core_reply copy = *reply;
+    copy.repeated = reply->err == BV_OK;
+    while (job->followers != NULL) {
+        struct job *follower = job->followers;
+        job->followers = follower->next;
+        answer(core, follower, &copy);
+        core->inflight--;
+        job_free(follower);
+    }
+}
+
+void
+handle_done(struct core *core, struct job *job, enum bv_err err)
+{
+    struct core_reply *reply = &job->reply;
+    reply->err = err;
+    if (err != BV_OK) {
+        reply->cert = reply->key = SPAN_EMPTY;
+        reply->serial[0] = '\0';
+        reply->retry_after = retry_after(err, reply->retry_after);
+        if (err != job->err || reply->detail[0] == '\0')
+            (void)snprintf(reply->detail, sizeof reply->detail, "%s",
+                           err_text(err));
+    } else {
+        reply->detail[0] = '\0';
+    }
+    job_hash_drop(core, job);
+    answer(core, job, reply);
+    answer_followers(core, job, reply);
+    if (job->counted)
+        core->inflight--;
+    job_free(job);
+}
