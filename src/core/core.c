@@ -1,0 +1,557 @@
+#include "core/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/batch.h"
+#include "core/crl.h"
+#include "core/handle.h"
+#include "core/infra.h"
+#include "core/job.h"
+#include "core/sequence.h"
+#include "core/state.h"
+#include "pki/digest.h"
+#include "pki/random.h"
+
+#define PRUNE_EVERY  3600
+#define SYNC_EVERY   60
+#define PENDING_LIFE (INT64_C(30) * 86400)
+#define TICK_MIN_MS  200
+
+int64_t
+core_now(const struct core *core)
+{
+    return core->clock != NULL ? core->clock() : clock_wall();
+}
+
+void
+core_set_clock(struct core *core, int64_t (*now)(void))
+{
+    core->clock = now;
+}
+
+const struct profile *
+core_profile(const struct core *core, const char *name)
+{
+    for (size_t i = 0; i < core->config->num_profiles; i++) {
+        if (strcmp(core->config->profiles[i].name, name) == 0)
+            return &core->config->profiles[i];
+    }
+    return NULL;
+}
+
+struct issuer *
+core_issuer(struct core *core, const char *name)
+{
+    for (size_t i = 0; i < core->num_issuers; i++) {
+        if (strcmp(core->issuers[i].config->name, name) == 0)
+            return &core->issuers[i];
+    }
+    return NULL;
+}
+
+struct issuer *
+core_issuer_of_id(struct core *core, uint8_t id)
+{
+    for (size_t i = 0; i < core->num_issuers; i++) {
+        if (core->issuers[i].id == id)
+            return &core->issuers[i];
+    }
+    return NULL;
+}
+
+/* --- configuration --- */
+
+static const struct core_ca *
+find_ca(const struct core_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->num_cas; i++) {
+        if (strcmp(config->cas[i].name, name) == 0)
+            return &config->cas[i];
+    }
+    return NULL;
+}
+
+static bool
+has_profile(const struct core_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->num_profiles; i++) {
+        if (strcmp(config->profiles[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum bv_err
+bad_config(char *ret_problem, size_t cap, const char *what, const char *name,
+           const char *why)
+{
+    (void)snprintf(ret_problem, cap, "%s \"%s\": %s", what, name, why);
+    return BV_E_BAD_CONFIG;
+}
+
+static enum bv_err
+check_cas(const struct core_config *config, char *ret_problem, size_t cap)
+{
+    struct cert cert;
+    if (config->num_cas > 255)
+        return bad_config(ret_problem, cap, "ca", "", "more than 255 CAs");
+    for (size_t i = 0; i < config->num_cas; i++) {
+        const struct core_ca *ca = &config->cas[i];
+        if (cert_parse(ca->cert, &cert) != BV_OK || !cert_may_sign(&cert))
+            return bad_config(ret_problem, cap, "ca", ca->name,
+                              "the certificate is not a CA's");
+        if (find_ca(config, ca->name) != ca)
+            return bad_config(ret_problem, cap, "ca", ca->name,
+                              "the name is used twice");
+    }
+    return BV_OK;
+}
+
+static enum bv_err
+check_profiles(const struct core_config *config, char *ret_problem, size_t cap)
+{
+    char why[160];
+    for (size_t i = 0; i < config->num_profiles; i++) {
+        const struct profile *p = &config->profiles[i];
+        if (profile_check(p, why, sizeof why) != BV_OK)
+            return bad_config(ret_problem, cap, "profile", p->name, why);
+        if (p->ca[0] != '\0' && find_ca(config, p->ca) == NULL)
+            return bad_config(ret_problem, cap, "profile", p->name,
+                              "its CA does not exist");
+    }
+    return BV_OK;
+}
+
+enum bv_err
+core_config_check(const struct core_config *config, char *ret_problem,
+                  size_t cap)
+{
+    const char *def = config->default_profile;
+    BV_TRY(check_cas(config, ret_problem, cap));
+    BV_TRY(check_profiles(config, ret_problem, cap));
+    for (size_t i = 0; i < config->num_labels; i++) {
+        if (!has_profile(config, config->labels[i].profile))
+            return bad_config(ret_problem, cap, "label",
+                              config->labels[i].label,
+                              "its profile does not exist");
+    }
+    for (size_t i = 0; i < config->num_manufacturers; i++) {
+        const struct core_manufacturer *m = &config->manufacturers[i];
+        if (m->profile[0] != '\0' && !has_profile(config, m->profile))
+            return bad_config(ret_problem, cap, "manufacturer", m->name,
+                              "its profile does not exist");
+    }
+    if (def[0] != '\0' && !has_profile(config, def))
+        return bad_config(ret_problem, cap, "default_profile", def,
+                          "the profile does not exist");
+    return BV_OK;
+}
+
+/* --- opening --- */
+
+struct id_of_key {
+    const uint8_t *key_hash;
+    uint8_t id;
+};
+
+static enum bv_err
+match_issuer(void *user, const struct store_issuer *row)
+{
+    struct id_of_key *want = user;
+    if (span_eq(row->key_hash, span_of(want->key_hash, 32)))
+        want->id = row->id;
+    return BV_OK;
+}
+
+/* A CA is its key: the same key with a new certificate keeps its id. */
+static enum bv_err
+register_issuer(struct core *core, struct issuer *issuer)
+{
+    struct id_of_key want = {.key_hash = issuer->key_hash};
+    BV_TRY(core->store->issuer_each(core->store->ctx, match_issuer, &want));
+    struct store_issuer row = {.id = want.id,
+                               .key_hash = SPAN_ARRAY(issuer->key_hash),
+                               .cert = issuer->config->cert};
+    memcpy(row.name, issuer->config->name, sizeof row.name);
+    return core->store->issuer_put(core->store->ctx, &row, &issuer->id);
+}
+
+static enum bv_err
+load_issuers(struct core *core, const struct core_config *config,
+             struct issuer **ret_issuers)
+{
+    struct issuer *issuers = calloc(config->num_cas + 1, sizeof *issuers);
+    if (issuers == NULL)
+        return BV_E_NO_MEMORY;
+    for (size_t i = 0; i < config->num_cas; i++) {
+        issuers[i].config = &config->cas[i];
+        enum bv_err err = cert_parse(config->cas[i].cert, &issuers[i].cert);
+        if (err == BV_OK) {
+            digest_sha256(issuers[i].cert.spki.whole, issuers[i].key_hash);
+            err = register_issuer(core, &issuers[i]);
+        }
+        if (err != BV_OK) {
+            free(issuers);
+            return err;
+        }
+    }
+    *ret_issuers = issuers;
+    return BV_OK;
+}
+
+/* meta_random reads a random value kept in the database, making it first. */
+static enum bv_err
+meta_random(struct core *core, const char *key, uint8_t *buf, size_t len)
+{
+    size_t got;
+    enum bv_err err =
+        core->store->meta_get(core->store->ctx, key, buf, len, &got);
+    if (err == BV_OK)
+        return got == len ? BV_OK : BV_E_CORRUPT;
+    if (err != BV_E_NOT_FOUND)
+        return err;
+    random_bytes(buf, len);
+    return core->store->meta_put(core->store->ctx, key, span_of(buf, len));
+}
+
+static enum bv_err
+load_newest(struct core *core)
+{
+    uint8_t buf[8];
+    size_t len;
+    uint64_t newest = 0;
+    enum bv_err err = core->store->meta_get(core->store->ctx, "clock.newest",
+                                            buf, sizeof buf, &len);
+    if (err == BV_E_NOT_FOUND)
+        return BV_OK;
+    BV_TRY(err);
+    struct span in = span_of(buf, len);
+    if (span_u64(&in, &newest) != BV_OK)
+        return BV_E_CORRUPT;
+    core->newest = (int64_t)newest;
+    return BV_OK;
+}
+
+static enum bv_err
+audit_start(struct core *core)
+{
+    struct audit_event event = {
+        .action = AUDIT_SERVER_START,
+        .actor = AUDIT_ACTOR_SYSTEM,
+        .auth = AUDIT_AUTH_LOCAL,
+        .object = AUDIT_OBJECT_SERVER,
+        .outcome = AUDIT_OK,
+        .actor_id = SPAN_LIT("core"),
+        .detail = SPAN_LIT(BREVET_VERSION),
+    };
+    return batch_audit(core, &event);
+}
+
+static enum bv_err
+open_facts(struct core *core, uint8_t db_id[STATUSMAP_ID_LEN])
+{
+    BV_TRY(meta_random(core, "db.id", db_id, STATUSMAP_ID_LEN));
+    BV_TRY(meta_random(core, "serial.key", core->serial_key, SERIAL_KEY_LEN));
+    BV_TRY(serial_new(core->serial_key, &core->serial));
+    BV_TRY(load_issuers(core, core->config, &core->issuers));
+    core->num_issuers = core->config->num_cas;
+    return audit_start(core);
+}
+
+static enum bv_err
+replay_cert(void *user, const struct store_cert *row)
+{
+    struct core *core = user;
+    core->mark.seq = row->seq;
+    return statusmap_put(
+        core->map, row->seq,
+        statusmap_word(row->issuer, row->reason, row->revoked_at));
+}
+
+static enum bv_err
+replay_change(void *user, const struct store_change *row)
+{
+    struct core *core = user;
+    core->mark.change = row->change;
+    return statusmap_put(core->map, row->seq,
+                         statusmap_word(row->issuer, row->reason, row->at));
+}
+
+static enum bv_err
+open_map(struct core *core, int fd, const uint8_t db_id[STATUSMAP_ID_LEN])
+{
+    BV_TRY(statusmap_writer(fd, db_id, &core->map, &core->mark));
+    BV_TRY(core->store->certs_since(core->store->ctx, core->mark.seq,
+                                    replay_cert, core));
+    BV_TRY(core->store->changes_since(core->store->ctx, core->mark.change,
+                                      replay_change, core));
+    BV_TRY(statusmap_sync(core->map, core->mark));
+    core->synced = core->mark;
+    return BV_OK;
+}
+
+static enum bv_err
+open_audit(struct core *core, char *ret_problem, size_t cap)
+{
+    const struct core_config *c = core->config;
+    const struct audit_options options = {
+        .origin = c->log_origin[0] != '\0' ? c->log_origin : "brevet",
+        .log_key = c->log_key.len == 32 ? c->log_key.data : NULL,
+        .known = c->known_checkpoint,
+    };
+    return audit_open(core->store, &options, &core->audit, ret_problem, cap);
+}
+
+static enum bv_err
+open_all(struct core *core, int *map_fd, char *ret_problem, size_t cap)
+{
+    uint8_t db_id[STATUSMAP_ID_LEN];
+    BV_TRY(core_config_check(core->config, ret_problem, cap));
+    BV_TRY(rates_new(&core->rates));
+    BV_TRY(open_audit(core, ret_problem, cap));
+    (void)snprintf(ret_problem, cap, "the database cannot be prepared");
+    BV_TRY(load_newest(core));
+    BV_TRY(batch_begin(core));
+    BV_TRY(open_facts(core, db_id));
+    BV_TRY(batch_commit(core)); /* also reserves the first numbers */
+    (void)snprintf(ret_problem, cap, "the status map cannot be prepared");
+    if (*map_fd >= 0) {
+        int fd = *map_fd;
+        *map_fd = -1; /* the map's from here */
+        BV_TRY(open_map(core, fd, db_id));
+    }
+    (void)snprintf(ret_problem, cap, "the CRLs cannot be prepared");
+    for (size_t i = 0; i < core->num_issuers; i++)
+        BV_TRY(crl_open(core, &core->issuers[i]));
+    infra_open(core);
+    ret_problem[0] = '\0';
+    return BV_OK;
+}
+
+enum bv_err
+core_new(const struct core_config *config, struct store *store, int map_fd,
+         const struct core_calls *calls, struct core **ret_core,
+         char *ret_problem, size_t cap)
+{
+    bv_auto_close int fd = map_fd;
+    struct core *core = calloc(1, sizeof *core);
+    if (core == NULL)
+        return BV_E_NO_MEMORY;
+    core->config = config;
+    core->store = store;
+    core->calls = *calls;
+    core->batch.tail = &core->batch.head;
+    enum bv_err err = open_all(core, &fd, ret_problem, cap);
+    if (err != BV_OK) {
+        if (core->batch.open)
+            store->rollback(store->ctx);
+        core->batch.open = false;
+        core_free(core);
+        return err;
+    }
+    *ret_core = core;
+    return BV_OK;
+}
+
+static void
+ignore(enum bv_err err)
+{
+    (void)err;
+}
+
+void
+core_free(struct core *core)
+{
+    if (core == NULL)
+        return;
+    core->signer = NULL;
+    if (core->audit != NULL) {
+        job_fail_all(core, BV_E_UNAVAILABLE);
+        ignore(batch_commit(core)); /* whoever waits was told either way */
+    }
+    if (core->map != NULL)
+        ignore(statusmap_sync(core->map, core->mark)); /* replayed if not */
+    statusmap_free(core->map);
+    audit_free(core->audit);
+    serial_free(core->serial);
+    rates_free(core->rates);
+    free(core->batch.puts);
+    free(core->issuers);
+    explicit_bzero(core->serial_key, sizeof core->serial_key);
+    free(core);
+}
+
+/* --- running --- */
+
+static void
+hand_over_serial_key(struct core *core)
+{
+    struct signer_issuer issuers[255];
+    for (size_t i = 0; i < core->num_issuers; i++) {
+        memcpy(issuers[i].ca, core->issuers[i].config->name,
+               sizeof issuers[i].ca);
+        issuers[i].id = core->issuers[i].id;
+    }
+    enum bv_err err =
+        core->signer->serial_key(core->signer->ctx, core->serial_key, issuers,
+                                 (unsigned)core->num_issuers);
+    if (err != BV_OK)
+        log_warn("the signer did not take the serial key err=%s",
+                 err_name(err));
+}
+
+void
+core_set_signer(struct core *core, const struct signer *signer)
+{
+    core->signer = NULL;
+    job_fail_all(core, BV_E_UNAVAILABLE);
+    core->signer = signer;
+    if (signer == NULL)
+        return;
+    for (size_t i = 0; i < core->num_issuers; i++)
+        core->issuers[i].proven = false;
+    hand_over_serial_key(core);
+    infra_signer_changed(core);
+}
+
+void
+core_signed(void *user, uint64_t ticket, enum bv_err err, struct span result)
+{
+    struct core *core = user;
+    struct job *job = job_answered(core, ticket);
+    if (job != NULL)
+        job->on_signed(core, job, err, result);
+}
+
+void
+core_submit(struct core *core, unsigned door_tag, uint64_t id,
+            const struct core_request *request)
+{
+    handle_request(core, door_tag, id, request);
+}
+
+enum bv_err
+core_commit(struct core *core)
+{
+    if (!core_has_work(core))
+        return core->broken ? BV_E_CORRUPT : BV_OK;
+    enum bv_err err = batch_commit(core);
+    return err == BV_E_CORRUPT ? err : BV_OK;
+}
+
+bool
+core_has_work(const struct core *core)
+{
+    return core->batch.open || core->batch.head != NULL;
+}
+
+static void
+prune(struct core *core, int64_t now)
+{
+    int64_t life = core->config->pending_life;
+    if (core->prune_due > now)
+        return;
+    core->prune_due = now + PRUNE_EVERY;
+    enum bv_err err = batch_begin(core);
+    if (err == BV_OK)
+        err = core->store->pending_prune(
+            core->store->ctx, now - (life > 0 ? life : PENDING_LIFE));
+    if (err != BV_OK)
+        batch_fail(core, err);
+}
+
+static void
+sync_map(struct core *core, int64_t now)
+{
+    bool same = core->mark.seq == core->synced.seq &&
+                core->mark.change == core->synced.change;
+    if (core->map == NULL || core->sync_due > now)
+        return;
+    core->sync_due = now + SYNC_EVERY;
+    if (same)
+        return;
+    enum bv_err err = statusmap_sync(core->map, core->mark);
+    if (err == BV_OK)
+        core->synced = core->mark;
+    else
+        log_error("the status map could not be synced err=%s", err_name(err));
+}
+
+int64_t
+core_tick(struct core *core, int64_t now)
+{
+    prune(core, now);
+    sync_map(core, now);
+    int64_t crl = crl_tick(core, now);
+    int64_t infra = infra_tick(core, now);
+    int64_t next = crl < infra ? crl : infra;
+    if (core->map != NULL && core->sync_due < next)
+        next = core->sync_due;
+    if (core->prune_due < next)
+        next = core->prune_due;
+    int64_t ms = (next - now) * 1000;
+    return ms < TICK_MIN_MS ? TICK_MIN_MS : ms;
+}
+
+/* --- reload --- */
+
+static void
+keep_schedule(struct core *core, struct issuer *issuer)
+{
+    const struct issuer *old = core_issuer_of_id(core, issuer->id);
+    if (old == NULL)
+        return;
+    const struct core_ca *config = issuer->config;
+    struct cert cert = issuer->cert;
+    *issuer = *old;
+    issuer->config = config;
+    issuer->cert = cert;
+    issuer->oracle_seen = 0;
+    issuer->proven = false;
+}
+
+enum bv_err
+core_reconfigure(struct core *core, const struct core_config *config)
+{
+    char problem[200];
+    struct issuer *issuers = NULL;
+    BV_TRY(core_config_check(config, problem, sizeof problem));
+    enum bv_err err = batch_begin(core);
+    if (err == BV_OK)
+        err = load_issuers(core, config, &issuers);
+    if (err != BV_OK) {
+        batch_fail(core, err);
+        return err;
+    }
+    err = batch_commit(core);
+    if (err != BV_OK) {
+        free(issuers);
+        return err;
+    }
+    for (size_t i = 0; i < config->num_cas; i++) {
+        bool is_new = core_issuer_of_id(core, issuers[i].id) == NULL;
+        keep_schedule(core, &issuers[i]);
+        if (is_new && crl_open(core, &issuers[i]) != BV_OK)
+            log_error("the CRL's state is unknown ca=%s",
+                      issuers[i].config->name);
+    }
+    free(core->issuers);
+    core->issuers = issuers;
+    core->num_issuers = config->num_cas;
+    core->config = config;
+    infra_open(core);
+    if (core->signer != NULL)
+        hand_over_serial_key(core);
+    return BV_OK;
+}
+
+void
+core_stats(const struct core *core, struct core_stats *ret_stats)
+{
+    *ret_stats = core->stats;
+    ret_stats->inflight = core->inflight;
+    ret_stats->next_seq = sequence_next(&core->sequence);
+}

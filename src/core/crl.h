@@ -1,0 +1,31 @@
+/* Publishing CRLs: complete, one per CA, streamed so that memory stays flat
+ * whatever their length (RFC 5280 5; wire/crl.h writes the octets).
+ *
+ * When: by schedule (every crl_every seconds), and crl_delay seconds after a
+ * status changed. Numbers strictly increase: one more than the larger of the
+ * store's and the published file's. An expired certificate's entry goes away
+ * only after a CRL made past its notAfter listed it (RFC 5280 3.3).
+ *
+ * How: entries and a digest are written to PATH.new in one pass (a first pass
+ * only counts), the signer signs the digest, the file is completed, synced,
+ * read back and checked, its row and audit leaf are committed, and then it is
+ * renamed over PATH. So a published number is always recorded; a crash in
+ * between skips a number, which is allowed. A CA with an Ed25519 key signs
+ * whole messages only: its CRL is limited to what fits one message (about
+ * 1,400 entries); beyond that publishing fails and says so. */
+#ifndef BV_CORE_CRL_H
+#define BV_CORE_CRL_H
+
+#include "core/state.h"
+
+/* crl_open loads the schedule of an issuer from store and file. */
+enum bv_err crl_open(struct core *core, struct issuer *issuer) BV_CHECKED;
+/* crl_touch: a status of this issuer changed. */
+void crl_touch(struct core *core, uint8_t issuer);
+/* crl_start begins a new CRL; it is published when the signer has answered
+ * and the batch committed. BUSY when one is under way. */
+enum bv_err crl_start(struct core *core, struct issuer *issuer) BV_CHECKED;
+/* crl_tick starts what is due and returns when to come again (Unix s). */
+int64_t crl_tick(struct core *core, int64_t now);
+
+#endif

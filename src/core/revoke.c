@@ -1,0 +1,235 @@
+#include "core/revoke.h"
+
+#include <string.h>
+
+#include "core/batch.h"
+#include "core/crl.h"
+#include "core/enroll.h"
+
+#define HOLD           6
+#define KEY_COMPROMISE 1
+
+/* RFC 5280 5.3.1, by number. */
+static const char *const names[] = {
+    "unspecified",
+    "keyCompromise",
+    "cACompromise",
+    "affiliationChanged",
+    "superseded",
+    "cessationOfOperation",
+    "certificateHold",
+    NULL, /* 7 is not used */
+    NULL, /* removeFromCRL: for delta CRLs only */
+    "privilegeWithdrawn",
+    "aACompromise",
+};
+#define NUM_NAMES ((int)(sizeof names / sizeof *names))
+
+const char *
+revoke_reason_name(int reason)
+{
+    return reason >= 0 && reason < NUM_NAMES ? names[reason] : NULL;
+}
+
+enum bv_err
+revoke_reason_of_name(const char *name, int *ret_reason)
+{
+    for (int i = 0; i < NUM_NAMES; i++) {
+        if (names[i] != NULL && strcmp(names[i], name) == 0) {
+            *ret_reason = i;
+            return BV_OK;
+        }
+    }
+    return BV_E_NOT_FOUND;
+}
+
+struct row {
+    uint64_t seq;
+    uint8_t issuer;
+    int reason;
+    int64_t revoked_at, not_after;
+    uint8_t serial[LIMIT_SERIAL];
+    size_t serial_len;
+    uint8_t key_hash[32];
+};
+
+static enum bv_err
+copy_row(void *user, const struct store_cert *cert)
+{
+    struct row *row = user;
+    if (cert->serial.len > sizeof row->serial || cert->key_hash.len != 32)
+        return BV_E_CORRUPT;
+    row->seq = cert->seq;
+    row->issuer = cert->issuer;
+    row->reason = cert->reason;
+    row->revoked_at = cert->revoked_at;
+    row->not_after = cert->not_after;
+    memcpy(row->serial, cert->serial.data, cert->serial.len);
+    row->serial_len = cert->serial.len;
+    memcpy(row->key_hash, cert->key_hash.data, 32);
+    return BV_OK;
+}
+
+/* Is the step from one status to another allowed, and is it a step at all? */
+static enum bv_err
+check_step(int from, int to, bool *ret_changed)
+{
+    *ret_changed = from != to;
+    if (from == to || from < 0) /* the same again; good -> revoked */
+        return BV_OK;
+    return from == HOLD ? BV_OK : BV_E_CONFLICT;
+}
+
+static enum audit_action
+action_of(int reason)
+{
+    if (reason == REVOKE_RELEASE)
+        return AUDIT_CERT_RELEASE;
+    return reason == HOLD ? AUDIT_CERT_HOLD : AUDIT_CERT_REVOKE;
+}
+
+static enum bv_err
+write_audit(struct core *core, const struct row *row, int reason,
+            const struct revoke_actor *actor)
+{
+    struct span serial = span_of(row->serial, row->serial_len);
+    struct audit_event event = {
+        .action = action_of(reason),
+        .actor = actor->actor,
+        .auth = actor->auth,
+        .object = AUDIT_OBJECT_CERT,
+        .outcome = AUDIT_OK,
+        .actor_id = span_str(actor->id),
+        .serial = serial,
+        .reason = span_str(revoke_reason_name(reason)),
+    };
+    return batch_audit(core, &event);
+}
+
+static enum bv_err
+change(struct core *core, const struct row *row, int reason,
+       const struct revoke_actor *actor)
+{
+    uint64_t number;
+    int64_t now = core_now(core);
+    /* A hold that becomes final keeps its date: the certificate has not been
+     * valid since. */
+    int64_t at = row->reason == HOLD && reason >= 0 ? row->revoked_at : now;
+    BV_TRY(core->store->cert_status(core->store->ctx, row->seq, reason, at,
+                                    &number));
+    if (reason == KEY_COMPROMISE)
+        BV_TRY(core->store->key_block(
+            core->store->ctx, SPAN_ARRAY(row->key_hash), "keyCompromise", now));
+    BV_TRY(write_audit(core, row, reason, actor));
+    BV_TRY(batch_map(core, row->seq, statusmap_word(row->issuer, reason, at),
+                     number));
+    crl_touch(core, row->issuer);
+    core->stats.revoked += reason >= 0;
+    return BV_OK;
+}
+
+enum bv_err
+revoke_cert(struct core *core, uint64_t seq, int reason,
+            const struct revoke_actor *actor, bool *ret_changed)
+{
+    struct row row;
+    bool changed;
+    if (reason != REVOKE_RELEASE && revoke_reason_name(reason) == NULL)
+        return BV_E_REFUSED;
+    BV_TRY(core->store->cert_find(core->store->ctx, seq, copy_row, &row));
+    BV_TRY(check_step(row.reason, reason, &changed));
+    if (changed) {
+        BV_TRY(batch_begin(core));
+        BV_TRY(change(core, &row, reason, actor));
+    }
+    *ret_changed = changed;
+    return BV_OK;
+}
+
+/* Numbers first, changes after: the store is not changed under a walk. */
+struct list {
+    uint64_t *seqs;
+    size_t num, cap;
+    int64_t now;
+    uint64_t last;
+    unsigned in_page;
+};
+
+static enum bv_err
+collect(void *user, const struct store_cert *row)
+{
+    struct list *list = user;
+    list->last = row->seq;
+    list->in_page++;
+    if (row->not_after < list->now)
+        return BV_OK;
+    if (list->num == list->cap) {
+        size_t cap = list->cap == 0 ? 64 : 2 * list->cap;
+        uint64_t *grown = realloc(list->seqs, cap * sizeof *grown);
+        if (grown == NULL)
+            return BV_E_NO_MEMORY;
+        list->seqs = grown;
+        list->cap = cap;
+    }
+    list->seqs[list->num++] = row->seq;
+    return BV_OK;
+}
+
+static enum bv_err
+revoke_list(struct core *core, const struct list *list, int reason,
+            const struct revoke_actor *actor, unsigned *ret_num)
+{
+    unsigned num = 0;
+    for (size_t i = 0; i < list->num; i++) {
+        bool changed = false;
+        enum bv_err err =
+            revoke_cert(core, list->seqs[i], reason, actor, &changed);
+        if (err != BV_OK && err != BV_E_CONFLICT)
+            return err;
+        num += changed;
+    }
+    *ret_num = num;
+    return list->num > 0 ? BV_OK : BV_E_NOT_FOUND;
+}
+
+static enum bv_err
+list_device(struct core *core, int64_t device, struct list *list)
+{
+    do {
+        struct store_cert_filter filter = {.after = list->last,
+                                           .device = device,
+                                           .status = -2,
+                                           .limit = LIMIT_PAGE};
+        list->in_page = 0;
+        BV_TRY(
+            core->store->cert_list(core->store->ctx, &filter, collect, list));
+    } while (list->in_page == LIMIT_PAGE);
+    return BV_OK;
+}
+
+enum bv_err
+revoke_device(struct core *core, const char *device, int reason,
+              const struct revoke_actor *actor, unsigned *ret_num)
+{
+    struct store_device row;
+    struct list list = {.now = core_now(core)};
+    BV_TRY(enroll_device_find(core, device, &row));
+    enum bv_err err = list_device(core, row.id, &list);
+    if (err == BV_OK)
+        err = revoke_list(core, &list, reason, actor, ret_num);
+    free(list.seqs);
+    return err;
+}
+
+enum bv_err
+revoke_key(struct core *core, const uint8_t key_hash[32], int reason,
+           const struct revoke_actor *actor, unsigned *ret_num)
+{
+    struct list list = {.now = core_now(core)};
+    enum bv_err err = core->store->certs_of_key(
+        core->store->ctx, span_of(key_hash, 32), collect, &list);
+    if (err == BV_OK)
+        err = revoke_list(core, &list, reason, actor, ret_num);
+    free(list.seqs);
+    return err;
+}
