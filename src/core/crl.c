@@ -367,8 +367,8 @@ record(struct core *core, const struct making *m, const struct issuer *issuer)
     struct store_crl row = {.issuer = issuer->id,
                             .number = m->number,
                             .this_update = m->this_update,
-                            .next_update = m->next_update,
-                            .sha256 = SPAN_ARRAY(m->sha256)};
+                            .next_update = m->next_update};
+    memcpy(row.sha256, m->sha256, sizeof row.sha256);
     (void)snprintf(detail, sizeof detail, "number %llu, %llu entries",
                    (unsigned long long)m->number, (unsigned long long)m->num);
     struct audit_event event = {
