@@ -7,6 +7,8 @@
 
 #include "proc/channel.h"
 
+#define SANDBOX_PATHS_MAX 24
+
 /* What is in force afterwards, for the log. */
 struct sandbox_state {
     bool syscalls; /* the role's list of system calls is enforced */
@@ -14,7 +16,7 @@ struct sandbox_state {
 };
 
 /* sandbox_enter confines the calling process to its role. Directories in paths
- * (num of them, at most 8) may be read and written beneath, which only core
+ * (num of them, at most SANDBOX_PATHS_MAX) may be read and written beneath, which only core
  * uses; every other file is out of reach. A system call that is not on the
  * list ends the process with SIGSYS. Call identity_harden first. IO when the
  * kernel refuses what it should support; then do not go on. */

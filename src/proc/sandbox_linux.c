@@ -252,7 +252,7 @@ allow_role(scmp_filter_ctx ctx, enum proc_role role)
     for (size_t i = 0; i < denied; i++) {
         if (is_in(calls_denied[i], list, num))
             continue;
-        if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES), calls_denied[i], 0) <
+        if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOENT), calls_denied[i], 0) <
             0)
             return BV_E_IO;
     }
@@ -286,7 +286,7 @@ enum bv_err
 sandbox_enter(enum proc_role role, const char *const *paths, size_t num,
               struct sandbox_state *ret)
 {
-    if (table_row(role) == NULL || num > 8)
+    if (table_row(role) == NULL || num > SANDBOX_PATHS_MAX)
         return BV_E_USAGE;
     struct sandbox_state state = {0};
     BV_TRY(confine_files(paths, num, &state.files));

@@ -1,0 +1,189 @@
+#include "prog/brevetd/control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/log.h"
+#include "proc/channel.h"
+#include "prog/brevetd/callers.h"
+
+struct connection {
+    struct channel *channel; /* NULL: free */
+    unsigned tag;            /* never used twice */
+    uid_t uid;
+};
+
+struct control {
+    int fd;
+    struct span callers;
+    unsigned last_tag;
+    struct connection connections[CONTROL_MAX];
+};
+
+enum bv_err
+control_new(int fd, struct control **ret_control)
+{
+    struct control *control = calloc(1, sizeof(*control));
+    if (control == NULL) {
+        (void)close(fd);
+        return BV_E_NO_MEMORY;
+    }
+    control->fd = fd;
+    *ret_control = control;
+    return BV_OK;
+}
+
+static void
+drop(struct connection *c)
+{
+    channel_free(c->channel);
+    c->channel = NULL;
+}
+
+void
+control_free(struct control *control)
+{
+    if (control == NULL)
+        return;
+    for (unsigned i = 0; i < CONTROL_MAX; i++)
+        drop(&control->connections[i]);
+    (void)close(control->fd);
+    free(control);
+}
+
+void
+control_set_callers(struct control *control, struct span table)
+{
+    control->callers = table;
+}
+
+/* The listening socket comes first, then each connection in its place; a free
+ * place is a descriptor poll(2) ignores. */
+unsigned
+control_pollfds(const struct control *control, struct pollfd *fds)
+{
+    fds[0] = (struct pollfd){control->fd, POLLIN, 0};
+    for (unsigned i = 0; i < CONTROL_MAX; i++) {
+        const struct channel *channel = control->connections[i].channel;
+        fds[1 + i] = (struct pollfd){-1, 0, 0};
+        if (channel == NULL)
+            continue;
+        bool output = channel_has_output(channel);
+        fds[1 + i].fd = channel_fd(channel);
+        fds[1 + i].events = (short)(POLLIN | (output ? POLLOUT : 0));
+    }
+    return 1 + CONTROL_MAX;
+}
+
+static struct connection *
+free_place(struct control *control)
+{
+    for (unsigned i = 0; i < CONTROL_MAX; i++)
+        if (control->connections[i].channel == NULL)
+            return &control->connections[i];
+    return NULL;
+}
+
+static void
+admit(struct control *control, int fd)
+{
+    bv_auto_close int owned = fd;
+    struct connection *c = free_place(control);
+    struct ucred who;
+    socklen_t len = sizeof(who);
+    if (c == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
+        log_warn("control connection refused reason=\"%s\"",
+                 c == NULL ? "there are too many" : "unknown user");
+        return;
+    }
+    if (channel_new(fd, PROC_CORE, PROC_CONTROL, &c->channel) != BV_OK)
+        return;
+    owned = -1;
+    c->uid = who.uid;
+    c->tag = ++control->last_tag;
+}
+
+static void
+refuse(struct connection *c, uint64_t id)
+{
+    log_warn("control request refused uid=%u", (unsigned)c->uid);
+    enum bv_err err = channel_send(
+        c->channel, MSG_ADMIN_REPLY, id,
+        SPAN_LIT("{\"ok\":false,\"error\":\"REFUSED\",\"detail\":\"this user "
+                 "may not use brevet(1); see admins, operators and readers in "
+                 "brevet.conf\"}"));
+    if (err != BV_OK)
+        drop(c);
+}
+
+static void
+ask(struct control *control, struct connection *c, const struct msg *msg,
+    struct core *core)
+{
+    struct core_caller caller;
+    if (callers_find(control->callers, c->uid, &caller) == BV_OK)
+        core_admin(core, &caller, c->tag, msg->id, msg->body);
+    else
+        refuse(c, msg->id);
+}
+
+static void
+serve(struct control *control, struct connection *c, struct core *core)
+{
+    enum bv_err end = channel_fill(c->channel);
+    bool got = true;
+    while (got && c->channel != NULL) {
+        struct msg msg;
+        if (channel_next(c->channel, &got, &msg) != BV_OK) {
+            drop(c);
+            return;
+        }
+        if (got)
+            ask(control, c, &msg, core);
+    }
+    if (end != BV_OK && c->channel != NULL)
+        drop(c);
+}
+
+void
+control_step(struct control *control, const struct pollfd *fds, unsigned num,
+             struct core *core)
+{
+    for (unsigned i = 1; i < num; i++) {
+        struct connection *c = &control->connections[i - 1];
+        if (c->channel != NULL && (fds[i].revents & ~POLLOUT) != 0)
+            serve(control, c, core);
+    }
+    if ((fds[0].revents & POLLIN) == 0)
+        return;
+    int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        admit(control, fd);
+}
+
+void
+control_reply(struct control *control, unsigned tag, uint64_t id,
+              struct span json)
+{
+    for (unsigned i = 0; i < CONTROL_MAX; i++) {
+        struct connection *c = &control->connections[i];
+        if (c->channel == NULL || c->tag != tag)
+            continue;
+        if (channel_send(c->channel, MSG_ADMIN_REPLY, id, json) != BV_OK)
+            drop(c);
+        return;
+    }
+}
+
+void
+control_flush(struct control *control)
+{
+    for (unsigned i = 0; i < CONTROL_MAX; i++) {
+        struct connection *c = &control->connections[i];
+        if (c->channel != NULL && channel_flush(c->channel) != BV_OK)
+            drop(c);
+    }
+}

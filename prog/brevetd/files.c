@@ -1,0 +1,378 @@
+#include "prog/brevetd/files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "proc/bundle.h"
+#include "prog/brevetd/callers.h"
+
+/* The largest file of one CA or manufacturer: a CRL of a manufacturer. */
+#define FILE_MAX (8u << 20)
+
+static enum bv_err bad(char *problem, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static enum bv_err
+bad(char *problem, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(problem, FILES_PROBLEM_MAX, format, ap);
+    va_end(ap);
+    return BV_E_BAD_CONFIG;
+}
+
+/* --- reading --- */
+
+struct content {
+    uint8_t *data;
+    size_t len;
+};
+
+static void
+content_free(struct content *content)
+{
+    if (content->data != NULL)
+        explicit_bzero(content->data, content->len);
+    free(content->data);
+    content->data = NULL;
+}
+#define auto_content __attribute__((cleanup(content_free))) struct content
+
+static enum bv_err
+read_all(int fd, size_t cap, struct content *ret)
+{
+    auto_content got = {malloc(cap + 1), 0};
+    if (got.data == NULL)
+        return BV_E_NO_MEMORY;
+    while (got.len <= cap) {
+        ssize_t n = read(fd, got.data + got.len, cap + 1 - got.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return BV_E_IO;
+        if (n == 0) {
+            *ret = got;
+            got.data = NULL;
+            return BV_OK;
+        }
+        got.len += (size_t)n;
+    }
+    return BV_E_TOO_LARGE;
+}
+
+/* read_file: NOT_FOUND without a word, everything else with a sentence. */
+static enum bv_err
+read_file(const char *path, struct content *ret, char *problem)
+{
+    bv_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0 && errno == ENOENT)
+        return BV_E_NOT_FOUND;
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return bad(problem, "%s cannot be opened: %s", path, strerror(errno));
+    size_t cap = S_ISREG(st.st_mode) ? (size_t)st.st_size : 65536;
+    if (cap > FILE_MAX)
+        return bad(problem, "%s is larger than %u octets", path, FILE_MAX);
+    enum bv_err err = read_all(fd, cap, ret);
+    if (err != BV_OK)
+        return bad(problem, "%s cannot be read: %s", path, err_text(err));
+    return BV_OK;
+}
+
+enum bv_err
+files_read(const char *path, const char *dir, struct files *ret, char *problem)
+{
+    auto_content text = {0};
+    enum bv_err err = read_file(path, &text, problem);
+    if (err == BV_E_NOT_FOUND)
+        return bad(problem,
+                   "there is no configuration at %s; \"brevet init --dir %s\" "
+                   "makes an installation",
+                   path, dir);
+    BV_TRY(err);
+    struct config *config;
+    BV_TRY(config_parse(span_of(text.data, text.len), path, dir, &config,
+                        problem, FILES_PROBLEM_MAX));
+    *ret = (struct files){(char *)text.data, text.len, config, ""};
+    text.data = NULL;
+    return BV_OK;
+}
+
+void
+files_done(struct files *files)
+{
+    free(files->text);
+    config_free(files->config);
+    explicit_bzero(files, sizeof(*files));
+}
+
+/* --- modes --- */
+
+static bool
+is_trusted_owner(uid_t owner)
+{
+    return owner == 0 || owner == geteuid() || geteuid() == 0;
+}
+
+static enum bv_err
+check_secret(const char *path, char *problem)
+{
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return errno == ENOENT ? bad(problem, "%s is missing", path)
+                               : bad(problem, "%s: %s", path, strerror(errno));
+    if (!is_trusted_owner(st.st_uid))
+        return bad(problem, "%s belongs to another user (uid %u)", path,
+                   (unsigned)st.st_uid);
+    if (S_ISREG(st.st_mode) && (st.st_mode & 077) != 0)
+        return bad(problem,
+                   "%s can be read by others (mode %04o); do: chmod 600 %s",
+                   path, (unsigned)(st.st_mode & 07777), path);
+    return BV_OK;
+}
+
+static enum bv_err
+check_directory(const struct config *config, const char *name, mode_t forbidden,
+                char *problem)
+{
+    char path[CONFIG_PATH_MAX];
+    BV_TRY(config_path(config, name, path));
+    struct stat st;
+    if (stat(path, &st) < 0)
+        return bad(problem, "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return bad(problem, "%s is not a directory", path);
+    if (!is_trusted_owner(st.st_uid))
+        return bad(problem, "%s belongs to another user (uid %u)", path,
+                   (unsigned)st.st_uid);
+    if ((st.st_mode & forbidden) != 0)
+        return bad(problem, "%s is open to others (mode %04o); do: chmod %s %s",
+                   path, (unsigned)(st.st_mode & 07777),
+                   forbidden == 077 ? "700" : "755", path);
+    return BV_OK;
+}
+
+static enum bv_err
+check_key(const struct config *config, size_t i, char *problem)
+{
+    if (config->cas[i].offline)
+        return BV_OK;
+    char path[CONFIG_PATH_MAX];
+    BV_TRY(
+        config_path(config, config->ca_files[i].key + strlen("file:"), path));
+    return check_secret(path, problem);
+}
+
+enum bv_err
+files_check_modes(const struct files *files, char *problem)
+{
+    const struct config *config = files->config;
+    char path[CONFIG_PATH_MAX];
+    BV_TRY(check_directory(config, ".", 022, problem));
+    BV_TRY(check_directory(config, "ca", 022, problem));
+    BV_TRY(check_directory(config, "db", 077, problem));
+    BV_TRY(check_directory(config, "run", 022, problem));
+    for (size_t i = 0; i < config->core.num_cas; i++)
+        BV_TRY(check_key(config, i, problem));
+    BV_TRY(config_path(config, "ca/log.key", path));
+    BV_TRY(check_secret(path, problem));
+    if (config->passphrase_from != CONFIG_SECRET_FILE)
+        return BV_OK;
+    BV_TRY(config_path(config, config->passphrase_name, path));
+    return check_secret(path, problem);
+}
+
+/* --- the passphrase --- */
+
+enum bv_err
+files_prompt(struct files *files, char *problem)
+{
+    if (files->config->passphrase_from != CONFIG_SECRET_PROMPT)
+        return BV_OK;
+    bv_auto_close int tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    struct termios before, quiet;
+    if (tty < 0 || tcgetattr(tty, &before) < 0)
+        return bad(problem, "the passphrase is to be typed in, but there is no "
+                            "terminal");
+    quiet = before;
+    quiet.c_lflag &= (tcflag_t)~ECHO;
+    (void)tcsetattr(tty, TCSAFLUSH, &quiet);
+    (void)!write(tty, "Passphrase of the CA keys: ", 27);
+    ssize_t n = read(tty, files->typed, sizeof(files->typed) - 1);
+    (void)tcsetattr(tty, TCSAFLUSH, &before);
+    (void)!write(tty, "\n", 1);
+    if (n <= 1)
+        return bad(problem, "no passphrase was typed in");
+    files->typed[strcspn(files->typed, "\n")] = '\0';
+    return BV_OK;
+}
+
+static enum bv_err
+passphrase_path(const struct config *config, char path[CONFIG_PATH_MAX],
+                char *problem)
+{
+    if (config->passphrase_from == CONFIG_SECRET_FILE)
+        return config_path(config, config->passphrase_name, path);
+    const char *dir = getenv("CREDENTIALS_DIRECTORY");
+    if (dir == NULL)
+        return bad(problem, "the passphrase is a systemd credential, but "
+                            "CREDENTIALS_DIRECTORY is not set");
+    int n =
+        snprintf(path, CONFIG_PATH_MAX, "%s/%s", dir, config->passphrase_name);
+    return n < 0 || n >= CONFIG_PATH_MAX ? BV_E_TOO_LARGE : BV_OK;
+}
+
+static enum bv_err
+add_passphrase(const struct files *files, int fd, char *problem)
+{
+    const struct config *config = files->config;
+    if (config->passphrase_from == CONFIG_SECRET_PROMPT)
+        return bundle_add(fd, "passphrase", span_str(files->typed));
+    char path[CONFIG_PATH_MAX];
+    BV_TRY(passphrase_path(config, path, problem));
+    auto_content content = {0};
+    enum bv_err err = read_file(path, &content, problem);
+    if (err == BV_E_NOT_FOUND)
+        return bad(problem, "the passphrase file %s is missing", path);
+    BV_TRY(err);
+    size_t len = 0;
+    while (len < content.len && content.data[len] != '\n' &&
+           content.data[len] != '\r')
+        len++;
+    if (len == 0 || len >= FILES_SECRET_MAX)
+        return bad(problem, "the first line of %s is empty or too long", path);
+    return bundle_add(fd, "passphrase", span_of(content.data, len));
+}
+
+/* --- bundles --- */
+
+struct maker {
+    const struct files *files;
+    int fd;
+    char *problem;
+};
+
+/* add puts a file in under kind:name. optional: a missing one is left out. */
+static enum bv_err
+add(const struct maker *m, const char *kind, const char *name, const char *file,
+    bool optional)
+{
+    char path[CONFIG_PATH_MAX], label[BUNDLE_NAME_MAX];
+    BV_TRY(config_path(m->files->config, file, path));
+    (void)snprintf(label, sizeof(label), "%s%s", kind, name);
+    auto_content content = {0};
+    enum bv_err err = read_file(path, &content, m->problem);
+    if (err == BV_E_NOT_FOUND && optional)
+        return BV_OK;
+    if (err == BV_E_NOT_FOUND)
+        return bad(m->problem, "%s is missing", path);
+    BV_TRY(err);
+    err = bundle_add(m->fd, label, span_of(content.data, content.len));
+    if (err != BV_OK)
+        return bad(m->problem, "%s: %s", path, err_text(err));
+    return BV_OK;
+}
+
+static enum bv_err
+add_ca(const struct maker *m, size_t i)
+{
+    const struct config_ca *files = &m->files->config->ca_files[i];
+    const char *name = m->files->config->cas[i].name;
+    BV_TRY(add(m, "ca:", name, files->certificate, false));
+    for (unsigned j = 0; j < files->num_chain; j++) {
+        char label[LIMIT_SHORT_NAME + 16];
+        (void)snprintf(label, sizeof(label), "%s:%u", name, j);
+        BV_TRY(add(m, "chain:", label, files->chain[j], false));
+    }
+    return BV_OK;
+}
+
+static enum bv_err
+add_for_signer(const struct maker *m)
+{
+    const struct config *config = m->files->config;
+    for (size_t i = 0; i < config->core.num_cas; i++) {
+        const char *name = config->cas[i].name;
+        if (config->cas[i].offline)
+            continue;
+        char ocsp[CONFIG_PATH_MAX];
+        (void)snprintf(ocsp, sizeof(ocsp), "ca/ocsp-%s.pem", name);
+        BV_TRY(add(m, "key:", name, config->ca_files[i].key + strlen("file:"),
+                   false));
+        BV_TRY(add(m, "ocsp:", name, ocsp, true));
+    }
+    BV_TRY(add(m, "key:", "log", "ca/log.key", false));
+    return add_passphrase(m->files, m->fd, m->problem);
+}
+
+static enum bv_err
+add_for_door(const struct maker *m)
+{
+    const struct config *config = m->files->config;
+    bool own = config->tls_own[0] != '\0';
+    BV_TRY(
+        add(m, "tls", "", own ? config->tls_own : config->core.tls_path, !own));
+    for (size_t i = 0; i < config->core.num_manufacturers; i++)
+        BV_TRY(add(m, "anchors:", config->manufacturers[i].name,
+                   config->manufacturer_files[i].certificates, false));
+    return BV_OK;
+}
+
+static enum bv_err
+add_for_core(const struct maker *m)
+{
+    const struct config *config = m->files->config;
+    uint8_t table[8192];
+    struct sink out = SINK_ARRAY(table);
+    BV_TRY(callers_write(config, &out, m->problem, FILES_PROBLEM_MAX));
+    BV_TRY(bundle_add(m->fd, "callers", sink_view(&out)));
+    BV_TRY(add(m, "log.pub", "", "ca/log.pub", false));
+    for (size_t i = 0; i < config->core.num_manufacturers; i++) {
+        const char *name = config->manufacturers[i].name;
+        const struct config_manufacturer *files =
+            &config->manufacturer_files[i];
+        BV_TRY(add(m, "anchors:", name, files->certificates, false));
+        if (files->crl[0] != '\0')
+            BV_TRY(add(m, "crl:", name, files->crl, false));
+    }
+    return BV_OK;
+}
+
+static enum bv_err
+add_all(const struct maker *m, enum proc_role role)
+{
+    const struct config *config = m->files->config;
+    BV_TRY(bundle_add(m->fd, "dir", span_str(config->dir)));
+    BV_TRY(
+        bundle_add(m->fd, "conf", span_of(m->files->text, m->files->text_len)));
+    for (size_t i = 0; i < config->core.num_cas; i++)
+        BV_TRY(add_ca(m, i));
+    if (role == PROC_SIGNER)
+        return add_for_signer(m);
+    return role == PROC_DOOR ? add_for_door(m) : add_for_core(m);
+}
+
+enum bv_err
+files_bundle(const struct files *files, enum proc_role role, int *ret_fd,
+             char *problem)
+{
+    bv_auto_close int fd = -1;
+    problem[0] = '\0';
+    BV_TRY(bundle_create(&fd));
+    struct maker maker = {files, fd, problem};
+    enum bv_err err = add_all(&maker, role);
+    if (err != BV_OK && problem[0] == '\0')
+        return bad(problem, "the files do not fit a bundle: %s", err_text(err));
+    BV_TRY(err);
+    BV_TRY(bundle_seal(fd));
+    *ret_fd = fd;
+    fd = -1;
+    return BV_OK;
+}

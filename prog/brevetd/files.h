@@ -1,0 +1,46 @@
+/* What the parent reads from disk for its roles: each file's mode is checked,
+ * and each role gets the files it needs and no others. Blobs in a bundle:
+ *
+ *     dir, conf                 all: the directory, the configuration's text
+ *     ca:NAME  chain:NAME:I     all: PEM of a CA and of what is above it
+ *     key:NAME  key:log  ocsp:NAME  passphrase        signer
+ *     tls  anchors:MANUFACTURER                       door
+ *     callers  anchors:MANUFACTURER  crl:MANUFACTURER
+ *     log.pub                                         core */
+#ifndef BREVETD_FILES_H
+#define BREVETD_FILES_H
+
+#include "proc/channel.h"
+#include "prog/config/config.h"
+
+#define FILES_PROBLEM_MAX 800
+/* Longest passphrase; what follows a line's end in its file does not count. */
+#define FILES_SECRET_MAX 1024
+
+/* An installation as the parent holds it: text and meaning. */
+struct files {
+    char *text; /* of the configuration */
+    size_t text_len;
+    struct config *config;
+    /* only when it was typed in: it cannot be read again */
+    char typed[FILES_SECRET_MAX];
+};
+
+/* files_read reads and checks the configuration at path for directory dir. */
+enum bv_err files_read(const char *path, const char *dir, struct files *ret,
+                       char *ret_problem) BV_CHECKED;
+void files_done(struct files *files);
+
+/* files_check_modes: directories only their owner writes, keys and passphrase
+ * only their owner reads. BAD_CONFIG with what to do in ret_problem. */
+enum bv_err files_check_modes(const struct files *files,
+                              char *ret_problem) BV_CHECKED;
+/* files_prompt asks for the passphrase on the terminal, where the
+ * configuration wants that; else does nothing. */
+enum bv_err files_prompt(struct files *files, char *ret_problem) BV_CHECKED;
+
+/* files_bundle makes the sealed bundle of a role; the caller closes it. */
+enum bv_err files_bundle(const struct files *files, enum proc_role role,
+                         int *ret_fd, char *ret_problem) BV_CHECKED;
+
+#endif

@@ -1,0 +1,236 @@
+#include "prog/brevetd/listen.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG         4096
+#define SYSTEMD_FIRST   3
+#define CONTROL_BACKLOG 64
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+/* parse: the text has passed config_parse, so it has this form. */
+static socklen_t
+parse(const char *text, union address *ret)
+{
+    char host[CONFIG_ADDRESS_MAX];
+    const char *colon = strrchr(text, ':');
+    in_port_t port = htons((uint16_t)strtoul(colon + 1, NULL, 10));
+    size_t len = (size_t)(colon - text);
+    memset(ret, 0, sizeof(*ret));
+    if (text[0] != '[') {
+        (void)snprintf(host, sizeof(host), "%.*s", (int)len, text);
+        ret->v4.sin_family = AF_INET;
+        ret->v4.sin_port = port;
+        (void)inet_pton(AF_INET, host, &ret->v4.sin_addr);
+        return sizeof(ret->v4);
+    }
+    (void)snprintf(host, sizeof(host), "%.*s", (int)len - 2, text + 1);
+    ret->v6.sin6_family = AF_INET6;
+    ret->v6.sin6_port = port;
+    (void)inet_pton(AF_INET6, host, &ret->v6.sin6_addr);
+    return sizeof(ret->v6);
+}
+
+static enum bv_err
+open_tcp(const char *text, int *ret_fd)
+{
+    union address address;
+    socklen_t len = parse(text, &address);
+    bv_auto_close int fd = socket(
+        address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const int on = 1;
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+        return BV_E_IO;
+    if (address.any.sa_family == AF_INET6 &&
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+        return BV_E_IO;
+    if (bind(fd, &address.any, len) < 0 || listen(fd, BACKLOG) < 0)
+        return BV_E_IO;
+    *ret_fd = fd;
+    fd = -1;
+    return BV_OK;
+}
+
+/* The socket's own mode lets everybody knock: core looks at who it is. */
+static enum bv_err
+open_control(const char *path, int *ret_fd)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof(address.sun_path)) {
+        errno = ENAMETOOLONG;
+        return BV_E_TOO_LARGE;
+    }
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    bv_auto_close int fd =
+        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return BV_E_IO;
+    (void)unlink(path);
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+        chmod(path, 0666) < 0 || listen(fd, CONTROL_BACKLOG) < 0)
+        return BV_E_IO;
+    *ret_fd = fd;
+    fd = -1;
+    return BV_OK;
+}
+
+static struct listen_socket *
+add(struct listen_set *set, enum proc_listen purpose, const char *name, int fd)
+{
+    struct listen_socket *s = &set->sockets[set->num++];
+    s->purpose = purpose;
+    s->fd = fd;
+    (void)snprintf(s->name, sizeof(s->name), "%s", name);
+    return s;
+}
+
+static enum bv_err
+open_list(struct listen_set *set, enum proc_listen purpose,
+          const config_address *list, unsigned num, char *problem, size_t cap)
+{
+    for (unsigned i = 0; i < num; i++) {
+        int fd;
+        enum bv_err err = open_tcp(list[i], &fd);
+        if (err != BV_OK) {
+            (void)snprintf(problem, cap, "%s cannot be listened on: %s",
+                           list[i], strerror(errno));
+            return err;
+        }
+        add(set, purpose, list[i], fd);
+    }
+    return BV_OK;
+}
+
+static bool
+has(const struct listen_set *set, enum proc_listen purpose)
+{
+    for (unsigned i = 0; i < set->num; i++)
+        if (set->sockets[i].purpose == purpose)
+            return true;
+    return false;
+}
+
+/* --- socket activation --- */
+
+static bool
+purpose_of(const char *name, size_t len, enum proc_listen *ret)
+{
+    static const struct {
+        const char *name;
+        enum proc_listen purpose;
+    } known[] = {{"https", PROC_LISTEN_HTTPS},
+                 {"http", PROC_LISTEN_HTTP},
+                 {"control", PROC_LISTEN_CONTROL}};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (strlen(known[i].name) != len ||
+            memcmp(known[i].name, name, len) != 0)
+            continue;
+        *ret = known[i].purpose;
+        return true;
+    }
+    return false;
+}
+
+static void
+take_one(struct listen_set *set, int fd, const char *name, size_t len)
+{
+    enum proc_listen purpose;
+    int flags = fcntl(fd, F_GETFL);
+    const int on = 1;
+    if (flags < 0 || set->num == LISTEN_MAX ||
+        !purpose_of(name, len, &purpose)) {
+        (void)close(fd);
+        return;
+    }
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (purpose != PROC_LISTEN_CONTROL)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    add(set, purpose, "systemd", fd);
+}
+
+static void
+take_activated(struct listen_set *set)
+{
+    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+    const char *names = getenv("LISTEN_FDNAMES");
+    if (pid == NULL || fds == NULL ||
+        strtoll(pid, NULL, 10) != (long long)getpid())
+        return;
+    long num = strtol(fds, NULL, 10);
+    const char *at = names != NULL ? names : "";
+    for (long i = 0; i < num && i < LISTEN_MAX; i++) {
+        size_t len = strcspn(at, ":");
+        take_one(set, SYSTEMD_FIRST + (int)i, at, len);
+        at += len;
+        at += *at == ':';
+    }
+    (void)unsetenv("LISTEN_PID");
+    (void)unsetenv("LISTEN_FDS");
+    (void)unsetenv("LISTEN_FDNAMES");
+}
+
+static enum bv_err
+open_missing(const struct config *config, struct listen_set *set, char *problem,
+             size_t cap)
+{
+    bool given = has(set, PROC_LISTEN_HTTPS) || has(set, PROC_LISTEN_HTTP);
+    if (!given) {
+        BV_TRY(open_list(set, PROC_LISTEN_HTTPS, config->https,
+                         config->num_https, problem, cap));
+        BV_TRY(open_list(set, PROC_LISTEN_HTTP, config->http, config->num_http,
+                         problem, cap));
+    }
+    if (has(set, PROC_LISTEN_CONTROL))
+        return BV_OK;
+    char path[CONFIG_PATH_MAX];
+    int fd;
+    BV_TRY(config_path(config, config->control, path));
+    enum bv_err err = open_control(path, &fd);
+    if (err != BV_OK) {
+        (void)snprintf(problem, cap, "the control socket %s: %s", path,
+                       strerror(errno));
+        return err;
+    }
+    add(set, PROC_LISTEN_CONTROL, "control", fd);
+    return BV_OK;
+}
+
+enum bv_err
+listen_open(const struct config *config, struct listen_set *ret,
+            char *ret_problem, size_t cap)
+{
+    struct listen_set set = {0};
+    take_activated(&set);
+    enum bv_err err = open_missing(config, &set, ret_problem, cap);
+    if (err != BV_OK) {
+        listen_close(&set);
+        return err;
+    }
+    *ret = set;
+    return BV_OK;
+}
+
+void
+listen_close(struct listen_set *set)
+{
+    for (unsigned i = 0; i < set->num; i++)
+        (void)close(set->sockets[i].fd);
+    set->num = 0;
+}

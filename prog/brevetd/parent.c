@@ -1,0 +1,444 @@
+#include "prog/brevetd/parent.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/clock.h"
+#include "prog/brevetd/child.h"
+#include "prog/brevetd/notify.h"
+
+/* How long doors may finish their requests, then the others their work. */
+#define DRAIN_DOORS_MS 20000
+#define DRAIN_REST_MS  5000
+
+enum phase { SERVING, DRAINING_DOORS, DRAINING_REST, OVER };
+
+struct parent {
+    const char *config_path, *dir;
+    struct files files;
+    struct listen_set listen;
+    struct family family;
+    int signals, lock;
+    enum phase phase;
+    int64_t phase_ends_ms, began_ms, watchdog_ms, watchdog_at_ms;
+    bool told_ready, failed;
+    char problem[FILES_PROBLEM_MAX];
+};
+
+/* --- start --- */
+
+static enum bv_err
+read_and_check(struct parent *p, struct files *ret)
+{
+    struct files files;
+    BV_TRY(files_read(p->config_path, p->dir, &files, p->problem));
+    enum bv_err err = files_check_modes(&files, p->problem);
+    if (err != BV_OK) {
+        files_done(&files);
+        return err;
+    }
+    *ret = files;
+    return BV_OK;
+}
+
+/* Two daemons over one installation would take each other's socket away. */
+static enum bv_err
+take_lock(struct parent *p)
+{
+    char path[CONFIG_PATH_MAX];
+    BV_TRY(config_path(p->files.config, "run/brevetd.lock", path));
+    p->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (p->lock < 0 || flock(p->lock, LOCK_EX | LOCK_NB) < 0) {
+        (void)snprintf(p->problem, sizeof(p->problem), "%s: %s", path,
+                       errno == EWOULDBLOCK
+                           ? "another brevetd serves this installation"
+                           : strerror(errno));
+        return BV_E_BUSY;
+    }
+    return BV_OK;
+}
+
+static enum bv_err
+open_signals(struct parent *p)
+{
+    static const int wanted[] = {SIGCHLD, SIGHUP, SIGTERM, SIGINT};
+    sigset_t set;
+    (void)sigemptyset(&set);
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
+        (void)sigaddset(&set, wanted[i]);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return BV_E_IO;
+    p->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return p->signals < 0 ? BV_E_IO : BV_OK;
+}
+
+static enum bv_err
+begin(struct parent *p)
+{
+    BV_TRY(read_and_check(p, &p->files));
+    log_set_level(p->files.config->log_level);
+    BV_TRY(take_lock(p));
+    BV_TRY(files_prompt(&p->files, p->problem));
+    BV_TRY(listen_open(p->files.config, &p->listen, p->problem,
+                       sizeof(p->problem)));
+    BV_TRY(open_signals(p));
+    family_init(&p->family, &p->files, &p->listen);
+    BV_TRY(family_users(&p->family, p->problem));
+    p->watchdog_ms = notify_watchdog_ms();
+    p->watchdog_at_ms = p->began_ms;
+    return family_start(&p->family, clock_mono_ms(), p->problem);
+}
+
+/* --- messages --- */
+
+static void
+on_ready(struct parent *p, struct child *child)
+{
+    if (child->state == CHILD_STARTING)
+        child->state = CHILD_READY;
+    child->ever_ready = true;
+    log_debug("role ready role=%s/%u pid=%d ms=%lld", child->row->name,
+              child->index, (int)child->pid,
+              (long long)(clock_mono_ms() - child->started_ms));
+    if (p->told_ready || !family_all_ready(&p->family))
+        return;
+    p->told_ready = true;
+    notify_send("READY=1");
+    log_info("ready version=%s doors=%u ms=%lld", BREVET_VERSION,
+             p->files.config->doors,
+             (long long)(clock_mono_ms() - p->began_ms));
+}
+
+static void
+on_message(struct parent *p, struct child *child, enum msg_type type)
+{
+    if (type == MSG_READY)
+        on_ready(p, child);
+    if (type == MSG_REBUNDLE && family_send(&p->family, p->problem) != BV_OK)
+        log_error("files could not be sent again problem=\"%s\"", p->problem);
+}
+
+static enum bv_err
+take_messages(struct parent *p, struct child *child)
+{
+    enum bv_err end = channel_fill(child->channel);
+    for (;;) {
+        struct msg msg;
+        bool got;
+        BV_TRY(channel_next(child->channel, &got, &msg));
+        if (!got)
+            return end;
+        on_message(p, child, msg.type);
+    }
+}
+
+/* A role that broke the protocol is ended; its death is handled as any. */
+static void
+serve_child(struct parent *p, struct child *child, short events)
+{
+    enum bv_err err = BV_OK;
+    if ((events & (POLLIN | POLLHUP | POLLERR)) != 0)
+        err = take_messages(p, child);
+    if (err == BV_OK && (events & POLLOUT) != 0)
+        err = channel_flush(child->channel);
+    if (err == BV_OK)
+        return;
+    if (err != BV_E_CLOSED)
+        log_error("role broke the protocol role=%s/%u error=%s",
+                  child->row->name, child->index, err_name(err));
+    (void)kill(child->pid, SIGKILL);
+    channel_free(child->channel);
+    child->channel = NULL;
+}
+
+/* --- signals --- */
+
+static void
+set_phase(struct parent *p, enum phase phase, int64_t bound)
+{
+    p->phase = phase;
+    p->phase_ends_ms = clock_mono_ms() + bound;
+}
+
+static void
+stop(struct parent *p)
+{
+    if (p->phase != SERVING)
+        return;
+    log_info("stopping");
+    notify_send("STOPPING=1");
+    set_phase(p, DRAINING_DOORS, DRAIN_DOORS_MS);
+    family_drain(&p->family, PROC_DOOR);
+}
+
+static void
+say_end(const struct child *child, int status)
+{
+    const char *how = WIFSIGNALED(status) ? "signal" : "status";
+    int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+    if (child->state == CHILD_DRAINING && status == 0)
+        return;
+    log_error("role ended role=%s/%u pid=%d %s=%d%s", child->row->name,
+              child->index, (int)child->pid, how, number,
+              WIFSIGNALED(status) && number == SIGSYS
+                  ? " (a system call outside of its list)"
+                  : "");
+}
+
+static void
+reap(struct parent *p)
+{
+    int status;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        struct child *child = family_find(&p->family, pid);
+        if (child == NULL)
+            continue;
+        say_end(child, status);
+        bool hopeless = WIFEXITED(status) && !child->ever_ready &&
+                        WEXITSTATUS(status) == CHILD_EXIT_HOPELESS;
+        child_lost(child, clock_mono_ms());
+        if (!hopeless)
+            continue;
+        log_error("%s cannot work with what it was given; giving up",
+                  child->row->name);
+        child->state = CHILD_GONE;
+        p->failed = true;
+        stop(p);
+    }
+}
+
+/* What needs new sockets or processes is not done by a reload. */
+static void
+warn_of_restart(const struct config *before, const struct config *after)
+{
+    bool same = before->doors == after->doors &&
+                before->num_https == after->num_https &&
+                before->num_http == after->num_http &&
+                strcmp(before->control, after->control) == 0 &&
+                strcmp(before->user, after->user) == 0;
+    for (unsigned i = 0; same && i < before->num_https; i++)
+        same = strcmp(before->https[i], after->https[i]) == 0;
+    for (unsigned i = 0; same && i < before->num_http; i++)
+        same = strcmp(before->http[i], after->http[i]) == 0;
+    if (!same)
+        log_warn("doors, https, http, control and user change with a restart, "
+                 "not with a reload");
+}
+
+/* Every bundle must be complete before any role hears of it. */
+static enum bv_err
+try_bundles(struct parent *p, const struct files *files)
+{
+    static const enum proc_role roles[] = {PROC_CORE, PROC_SIGNER, PROC_DOOR};
+    for (size_t i = 0; i < 3; i++) {
+        int fd;
+        BV_TRY(files_bundle(files, roles[i], &fd, p->problem));
+        (void)close(fd);
+    }
+    return BV_OK;
+}
+
+static enum bv_err
+reload(struct parent *p)
+{
+    struct files files;
+    BV_TRY(read_and_check(p, &files));
+    memcpy(files.typed, p->files.typed, sizeof(files.typed));
+    enum bv_err err = try_bundles(p, &files);
+    if (err != BV_OK) {
+        files_done(&files);
+        return err;
+    }
+    warn_of_restart(p->files.config, files.config);
+    unsigned doors = p->files.config->doors;
+    files_done(&p->files);
+    p->files = files;
+    p->files.config->doors = doors;
+    log_set_level(p->files.config->log_level);
+    return family_send(&p->family, p->problem);
+}
+
+static void
+on_hangup(struct parent *p)
+{
+    if (p->phase != SERVING)
+        return;
+    notify_reloading();
+    if (reload(p) == BV_OK)
+        log_info("reloaded");
+    else
+        log_error("not reloaded, nothing was changed problem=\"%s\"",
+                  p->problem);
+    notify_send("READY=1");
+}
+
+static void
+take_signals(struct parent *p)
+{
+    struct signalfd_siginfo info;
+    while (read(p->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            reap(p);
+        if (info.ssi_signo == SIGHUP)
+            on_hangup(p);
+        if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+            stop(p);
+    }
+}
+
+/* --- the loop --- */
+
+static void
+sooner(int64_t *wait, int64_t at, int64_t now)
+{
+    int64_t left = at > now ? at - now : 0;
+    if (*wait < 0 || left < *wait)
+        *wait = left;
+}
+
+static int
+time_to_wait(const struct parent *p, int64_t now)
+{
+    int64_t wait = -1;
+    for (unsigned i = 0; i < p->family.num && p->phase == SERVING; i++)
+        if (p->family.children[i].state == CHILD_WAITING)
+            sooner(&wait, p->family.children[i].start_at_ms, now);
+    if (p->phase != SERVING)
+        sooner(&wait, p->phase_ends_ms, now);
+    if (p->watchdog_ms > 0)
+        sooner(&wait, p->watchdog_at_ms, now);
+    return wait > 60000 ? 60000 : (int)wait;
+}
+
+static void
+poll_once(struct parent *p)
+{
+    struct pollfd fds[PROC_ROWS_MAX + 1] = {{p->signals, POLLIN, 0}};
+    struct child *of[PROC_ROWS_MAX + 1] = {NULL};
+    nfds_t num = 1;
+    for (unsigned i = 0; i < p->family.num; i++) {
+        struct child *child = &p->family.children[i];
+        if (child->channel == NULL)
+            continue;
+        bool output = channel_has_output(child->channel);
+        of[num] = child;
+        fds[num++] =
+            (struct pollfd){channel_fd(child->channel),
+                            (short)(POLLIN | (output ? POLLOUT : 0)), 0};
+    }
+    if (poll(fds, num, time_to_wait(p, clock_mono_ms())) < 0)
+        return;
+    for (nfds_t i = 1; i < num; i++)
+        if (fds[i].revents != 0 && of[i]->channel != NULL)
+            serve_child(p, of[i], fds[i].revents);
+    if (fds[0].revents != 0)
+        take_signals(p);
+}
+
+static void
+advance(struct parent *p, int64_t now)
+{
+    bool late = now >= p->phase_ends_ms;
+    if (p->phase == DRAINING_DOORS &&
+        (late || !family_has(&p->family, PROC_DOOR))) {
+        set_phase(p, DRAINING_REST, DRAIN_REST_MS);
+        family_drain(&p->family, PROC_CORE);
+    } else if (p->phase == DRAINING_REST &&
+               (late || !family_has(&p->family, PROC_CORE))) {
+        p->phase = OVER;
+    }
+}
+
+static void
+do_what_is_due(struct parent *p)
+{
+    int64_t now = clock_mono_ms();
+    if (p->watchdog_ms > 0 && now >= p->watchdog_at_ms) {
+        notify_send("WATCHDOG=1");
+        p->watchdog_at_ms = now + p->watchdog_ms;
+    }
+    advance(p, now);
+    if (p->phase != SERVING)
+        return;
+    enum bv_err err = family_start(&p->family, now, p->problem);
+    if (err == BV_OK)
+        return;
+    log_error("a role could not be started error=%s problem=\"%s\"",
+              err_name(err), p->problem);
+    for (unsigned i = 0; i < p->family.num; i++) {
+        struct child *child = &p->family.children[i];
+        if (child->state == CHILD_STARTING)
+            (void)kill(child->pid, SIGKILL);
+        else if (child->state == CHILD_WAITING)
+            child->start_at_ms = now + 1000;
+    }
+}
+
+static void
+end(struct parent *p)
+{
+    family_kill(&p->family);
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+    for (unsigned i = 0; i < p->family.num; i++)
+        channel_free(p->family.children[i].channel);
+    listen_close(&p->listen);
+    if (p->files.config != NULL)
+        files_done(&p->files);
+    if (p->signals >= 0)
+        (void)close(p->signals);
+    if (p->lock >= 0)
+        (void)close(p->lock);
+}
+
+int
+parent_run(const char *config_path, const char *dir)
+{
+    struct parent p = {.config_path = config_path,
+                       .dir = dir,
+                       .signals = -1,
+                       .lock = -1,
+                       .began_ms = clock_mono_ms()};
+    log_open("parent", LOG_LEVEL_INFO);
+    enum bv_err err = begin(&p);
+    if (err != BV_OK) {
+        log_error("cannot start: %s",
+                  p.problem[0] != '\0' ? p.problem : err_text(err));
+        end(&p);
+        return 1;
+    }
+    while (p.phase != OVER) {
+        poll_once(&p);
+        do_what_is_due(&p);
+    }
+    end(&p);
+    log_info("stopped");
+    return p.failed ? 1 : 0;
+}
+
+int
+parent_check(const char *config_path, const char *dir)
+{
+    struct parent p = {.config_path = config_path, .dir = dir};
+    enum bv_err err = read_and_check(&p, &p.files);
+    if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)
+        err = try_bundles(&p, &p.files);
+    if (err != BV_OK) {
+        (void)fprintf(stderr, "brevetd: %s\n", p.problem);
+        return 1;
+    }
+    files_done(&p.files);
+    (void)printf("%s is valid\n", config_path);
+    return 0;
+}

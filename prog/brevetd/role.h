@@ -1,0 +1,42 @@
+/* The roles' mains, and what they have in common. */
+#ifndef BREVETD_ROLE_H
+#define BREVETD_ROLE_H
+
+#include "proc/role.h"
+#include "proc/spawn.h"
+#include "prog/config/config.h"
+
+/* What a role holds of the configuration: the settings and the decoded
+ * certificates they point to. Replaced as a whole by a reload. */
+struct material {
+    struct config *config;
+    struct bundle bundle; /* stays mapped: settings point into it */
+    uint8_t *memory;      /* of the decoded certificates */
+};
+
+/* material_take makes it from a bundle, which it takes over in every case.
+ * BAD_CONFIG (logged) when something does not decode. */
+enum bv_err material_take(struct bundle *bundle, struct material *ret) BV_CHECKED;
+void material_free(struct material *material);
+
+struct role {
+    enum proc_role is;
+    unsigned index;
+    struct channel *parent;
+    struct role_gifts gifts;
+    struct material material;
+};
+
+/* role_main runs the role of this name ("door/1") and returns its exit status.
+ */
+int role_main(const char *text);
+
+/* The three, called when the role is confined and START has come. */
+int role_core_run(struct role *role);
+int role_signer_run(struct role *role);
+int role_door_run(struct role *role);
+
+/* role_ready tells the parent. */
+enum bv_err role_ready(struct role *role) BV_CHECKED;
+
+#endif

@@ -1,0 +1,411 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "prog/brevetd/child.h"
+#include "prog/brevetd/control.h"
+#include "prog/brevetd/role.h"
+#include "signer/client.h"
+#include "store/sqlite.h"
+
+#define FDS_MAX (2 + PROC_DOORS_MAX + 1 + CONTROL_MAX)
+
+struct door {
+    struct channel *channel; /* NULL: there is none now */
+    unsigned tag;            /* of this channel; never used twice */
+};
+
+struct deciding {
+    struct role *role;
+    struct store store;
+    bool has_store;
+    struct signer signer;
+    bool has_signer, signer_attached;
+    struct core *core;
+    struct control *control;
+    struct door doors[PROC_DOORS_MAX];
+    unsigned last_tag;
+    int64_t tick_at_ms;
+    bool files_changed, over;
+};
+
+/* --- core's callbacks --- */
+
+static void
+on_reply(void *user, unsigned tag, uint64_t id, const struct core_reply *reply)
+{
+    struct deciding *d = user;
+    static uint8_t body[LIMIT_MESSAGE];
+    struct sink out = SINK_ARRAY(body);
+    struct span bytes;
+    for (unsigned i = 0; i < PROC_DOORS_MAX; i++) {
+        struct door *door = &d->doors[i];
+        if (door->channel == NULL || door->tag != tag)
+            continue;
+        core_reply_encode(&out, reply);
+        enum bv_err err = sink_done(&out, &bytes);
+        if (err == BV_OK)
+            err = channel_send(door->channel, MSG_REPLY, id, bytes);
+        if (err != BV_OK)
+            log_error("a reply was lost door=%u error=%s", i, err_name(err));
+        if (reply->key.len > 0)
+            explicit_bzero(body, bytes.len);
+        return;
+    }
+}
+
+static void
+on_admin_reply(void *user, unsigned tag, uint64_t id, struct span json)
+{
+    struct deciding *d = user;
+    if (d->control != NULL)
+        control_reply(d->control, tag, id, json);
+}
+
+static void
+on_files_changed(void *user)
+{
+    ((struct deciding *)user)->files_changed = true;
+}
+
+/* --- opening --- */
+
+static enum bv_err
+open_store(struct deciding *d)
+{
+    char path[CONFIG_PATH_MAX], problem[400] = "";
+    BV_TRY(config_path(d->role->material.config, "db/brevet.db", path));
+    const struct store_sqlite_options options = {.create = false};
+    enum bv_err err =
+        store_sqlite_open(path, &options, &d->store, problem, sizeof(problem));
+    if (err != BV_OK)
+        log_error("the database cannot be opened path=%s error=%s problem="
+                  "\"%s\"",
+                  path, err_name(err), problem);
+    d->has_store = err == BV_OK;
+    return err;
+}
+
+static enum bv_err
+open_core(struct deciding *d)
+{
+    const struct core_calls calls = {d, on_reply, on_admin_reply,
+                                     on_files_changed};
+    char path[CONFIG_PATH_MAX], problem[400] = "";
+    BV_TRY(config_path(d->role->material.config, "db/status.map", path));
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) {
+        log_error("the status map cannot be opened path=%s: %s", path,
+                  strerror(errno));
+        return BV_E_IO;
+    }
+    enum bv_err err = core_new(&d->role->material.config->core, &d->store, fd,
+                               &calls, &d->core, problem, sizeof(problem));
+    if (err != BV_OK)
+        log_error("core cannot start error=%s problem=\"%s\"", err_name(err),
+                  problem);
+    return err;
+}
+
+static enum bv_err
+open_control(struct deciding *d)
+{
+    struct span callers;
+    int fd = role_file_take(&d->role->gifts, PROC_LISTEN_CONTROL, NULL);
+    if (fd < 0)
+        return BV_E_BAD_CONFIG;
+    BV_TRY(control_new(fd, &d->control));
+    BV_TRY(bundle_find(&d->role->material.bundle, "callers", &callers));
+    control_set_callers(d->control, callers);
+    return BV_OK;
+}
+
+/* --- the signer --- */
+
+/* on_signed is called by the client for each answer. */
+static void
+on_signed(void *user, uint64_t ticket, enum bv_err err, struct span result)
+{
+    core_signed(((struct deciding *)user)->core, ticket, err, result);
+}
+
+static enum bv_err
+attach_signer(struct deciding *d, int fd)
+{
+    struct channel *channel;
+    BV_TRY(channel_new(fd, PROC_CORE, PROC_SIGNER, &channel));
+    BV_TRY(signer_client_attach(&d->signer, channel));
+    core_set_signer(d->core, &d->signer);
+    d->signer_attached = true;
+    d->tick_at_ms = 0;
+    return BV_OK;
+}
+
+/* CLOSED: the signer died; its successor's channel comes from the parent. */
+static enum bv_err
+signer_result(struct deciding *d, enum bv_err err)
+{
+    if (err != BV_E_CLOSED)
+        return err;
+    if (d->signer_attached)
+        core_set_signer(d->core, NULL);
+    d->signer_attached = false;
+    return BV_OK;
+}
+
+/* --- doors --- */
+
+static enum bv_err
+attach_door(struct deciding *d, unsigned index, int fd)
+{
+    struct door *door = &d->doors[index];
+    struct channel *channel;
+    BV_TRY(channel_new(fd, PROC_CORE, PROC_DOOR, &channel));
+    channel_free(door->channel);
+    door->channel = channel;
+    door->tag = ++d->last_tag;
+    return BV_OK;
+}
+
+static enum bv_err
+serve_door(struct deciding *d, struct door *door)
+{
+    enum bv_err end = channel_fill(door->channel);
+    if (end != BV_OK && end != BV_E_CLOSED)
+        return end;
+    for (;;) {
+        struct msg msg;
+        bool got;
+        struct core_request request;
+        BV_TRY(channel_next(door->channel, &got, &msg));
+        if (!got)
+            break;
+        BV_TRY(core_request_decode(msg.body, &request));
+        core_submit(d->core, door->tag, msg.id, &request);
+    }
+    if (end == BV_E_CLOSED) {
+        channel_free(door->channel);
+        door->channel = NULL;
+    }
+    return BV_OK;
+}
+
+/* --- the parent --- */
+
+static enum bv_err
+take_peers(struct deciding *d)
+{
+    struct role_gifts *gifts = &d->role->gifts;
+    for (unsigned i = 0; i < gifts->num_peers; i++) {
+        struct role_peer peer = gifts->peers[i];
+        if (peer.role == PROC_SIGNER)
+            BV_TRY(attach_signer(d, peer.fd));
+        else
+            BV_TRY(attach_door(d, peer.index, peer.fd));
+    }
+    gifts->num_peers = 0;
+    return BV_OK;
+}
+
+static void
+reload(struct deciding *d)
+{
+    struct material fresh;
+    struct span callers;
+    enum bv_err err = material_take(&d->role->gifts.bundle, &fresh);
+    d->role->gifts.has_bundle = false;
+    if (err != BV_OK)
+        return;
+    err = core_reconfigure(d->core, &fresh.config->core);
+    if (err != BV_OK) {
+        log_error("the configuration was not taken over error=%s",
+                  err_name(err));
+        material_free(&fresh);
+        return;
+    }
+    material_free(&d->role->material);
+    d->role->material = fresh;
+    log_set_level(fresh.config->log_level);
+    if (bundle_find(&fresh.bundle, "callers", &callers) == BV_OK)
+        control_set_callers(d->control, callers);
+    d->tick_at_ms = 0;
+}
+
+static enum bv_err
+from_parent(struct deciding *d)
+{
+    BV_TRY(channel_fill(d->role->parent));
+    for (;;) {
+        bool got;
+        enum role_event event;
+        BV_TRY(role_take(d->role->parent, &d->role->gifts, &got, &event));
+        if (!got)
+            return take_peers(d);
+        if (event == ROLE_BUNDLE)
+            reload(d);
+        if (event == ROLE_DRAIN)
+            d->over = true;
+    }
+}
+
+/* --- the loop --- */
+
+struct waiting {
+    struct pollfd fds[FDS_MAX];
+    unsigned num_control;
+};
+
+/* Places are fixed: parent, signer, doors, control. */
+#define AT_PARENT  0
+#define AT_SIGNER  1
+#define AT_DOORS   2
+#define AT_CONTROL (AT_DOORS + PROC_DOORS_MAX)
+
+static struct pollfd
+wait_for(int fd, bool output)
+{
+    return (struct pollfd){fd, (short)(POLLIN | (output ? POLLOUT : 0)), 0};
+}
+
+static void
+collect(const struct deciding *d, struct waiting *w)
+{
+    w->fds[AT_PARENT] = wait_for(channel_fd(d->role->parent),
+                                 channel_has_output(d->role->parent));
+    w->fds[AT_SIGNER] = wait_for(signer_client_fd(&d->signer),
+                                 signer_client_has_output(&d->signer));
+    for (unsigned i = 0; i < PROC_DOORS_MAX; i++) {
+        const struct channel *c = d->doors[i].channel;
+        w->fds[AT_DOORS + i] = wait_for(c != NULL ? channel_fd(c) : -1,
+                                        c != NULL && channel_has_output(c));
+    }
+    w->num_control = control_pollfds(d->control, w->fds + AT_CONTROL);
+}
+
+static enum bv_err
+read_all(struct deciding *d, const struct waiting *w)
+{
+    if (w->fds[AT_SIGNER].revents != 0)
+        BV_TRY(signer_result(d, signer_client_step(&d->signer)));
+    for (unsigned i = 0; i < PROC_DOORS_MAX; i++)
+        if ((w->fds[AT_DOORS + i].revents & ~POLLOUT) != 0)
+            BV_TRY(serve_door(d, &d->doors[i]));
+    control_step(d->control, w->fds + AT_CONTROL, w->num_control, d->core);
+    return w->fds[AT_PARENT].revents != 0 ? from_parent(d) : BV_OK;
+}
+
+/* A door that is gone shows when it is read; what it was owed is dropped. */
+static enum bv_err
+write_all(struct deciding *d)
+{
+    if (d->files_changed) {
+        d->files_changed = false;
+        BV_TRY(channel_send(d->role->parent, MSG_REBUNDLE, 0, SPAN_EMPTY));
+    }
+    BV_TRY(channel_flush(d->role->parent));
+    BV_TRY(signer_result(d, signer_client_flush(&d->signer)));
+    for (unsigned i = 0; i < PROC_DOORS_MAX; i++) {
+        struct channel *c = d->doors[i].channel;
+        enum bv_err err = c != NULL ? channel_flush(c) : BV_OK;
+        if (err != BV_OK && err != BV_E_CLOSED)
+            return err;
+    }
+    control_flush(d->control);
+    return BV_OK;
+}
+
+static void
+tick(struct deciding *d)
+{
+    int64_t now = clock_mono_ms();
+    if (now >= d->tick_at_ms)
+        d->tick_at_ms = now + core_tick(d->core, clock_wall());
+}
+
+/* One turn: read everything that has come, ask the signer, commit once, and
+ * only then let the answers go. */
+static enum bv_err
+turn(struct deciding *d)
+{
+    struct waiting w;
+    collect(d, &w);
+    int64_t left = d->tick_at_ms - clock_mono_ms();
+    int wait = left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
+    if (core_has_work(d->core))
+        wait = 0;
+    if (poll(w.fds, AT_CONTROL + w.num_control, wait) < 0)
+        return errno == EINTR ? BV_OK : BV_E_IO;
+    BV_TRY(read_all(d, &w));
+    tick(d);
+    BV_TRY(signer_result(d, signer_client_flush(&d->signer)));
+    enum bv_err err = core_commit(d->core);
+    if (err == BV_E_CORRUPT)
+        return err;
+    BV_TRY(write_all(d));
+    enum bv_err kept = d->store.maintain(d->store.ctx);
+    if (kept != BV_OK)
+        log_warn("the database could not be maintained error=%s",
+                 err_name(kept));
+    return BV_OK;
+}
+
+static enum bv_err
+open_all(struct deciding *d)
+{
+    BV_TRY(open_store(d));
+    BV_TRY(open_core(d));
+    BV_TRY(open_control(d));
+    BV_TRY(signer_client_new(on_signed, d, &d->signer));
+    d->has_signer = true;
+    BV_TRY(take_peers(d));
+    return role_ready(d->role);
+}
+
+static void
+close_all(struct deciding *d)
+{
+    control_free(d->control);
+    d->control = NULL; /* core's last answers go nowhere */
+    for (unsigned i = 0; i < PROC_DOORS_MAX; i++) {
+        channel_free(d->doors[i].channel);
+        d->doors[i].channel = NULL;
+    }
+    if (d->core != NULL)
+        core_set_signer(d->core, NULL);
+    core_free(d->core);
+    if (d->has_signer)
+        d->signer.close(d->signer.ctx);
+    if (d->has_store)
+        d->store.close(d->store.ctx);
+}
+
+/* What a restart cannot mend: it would only hide it in a loop of restarts. */
+static bool
+is_hopeless(enum bv_err err)
+{
+    return err == BV_E_CORRUPT || err == BV_E_BAD_CONFIG ||
+           err == BV_E_NOT_FOUND || err == BV_E_UNSUPPORTED;
+}
+
+int
+role_core_run(struct role *role)
+{
+    struct deciding d = {.role = role};
+    enum bv_err err = open_all(&d);
+    if (err != BV_OK) {
+        log_error("cannot open error=%s", err_name(err));
+        close_all(&d);
+        return is_hopeless(err) ? CHILD_EXIT_HOPELESS : 1;
+    }
+    while (err == BV_OK && !d.over)
+        err = turn(&d);
+    close_all(&d);
+    if (err == BV_OK || err == BV_E_CLOSED)
+        return 0;
+    log_error("stopped error=%s", err_name(err));
+    return 1;
+}
