@@ -1,0 +1,87 @@
+#!/bin/bash
+# CRLs, fetched over HTTP and used by OpenSSL, GnuTLS and NSS.
+. "$(dirname "$0")/lib.sh"
+need openssl certtool certutil crlutil curl jq
+
+install_brevet
+start_daemon
+enroll c1 || bail "no certificate for c1"
+enroll c2 || bail "no certificate for c2"
+url=$http/crl/issuing.crl
+
+fetch() {
+    get "$url" && [ "$status" = 200 ] && openssl crl -inform DER -in "$work/answer" -out "$work/issuing.pem" &&
+        cp "$work/answer" "$work/issuing.der"
+}
+until_true 10 fetch
+ok $? "a CRL is published before anything is revoked"
+equal "its media type" application/pkix-crl "$(header Content-Type)"
+check "it is complete" test "$(header Content-Length)" = "$(stat -c %s "$work/issuing.der")"
+openssl crl -in "$work/issuing.pem" -noout -text >"$work/text"
+check "without entries it has no list of them" grep -q 'No Revoked Certificates' "$work/text"
+check "version 2, with number and key identifier" sh -c \
+    "grep -q 'Version 2' $work/text && grep -q 'CRL Number' $work/text && grep -q 'Authority Key Identifier' $work/text"
+check "its signature verifies" openssl crl -in "$work/issuing.pem" -noout -verify -CAfile "$work/trust.pem"
+number() { openssl crl -in "$work/issuing.pem" -noout -crlnumber | cut -d= -f2; }
+first=$(number)
+etag=$(header ETag) modified=$(header Last-Modified)
+get "$url" -H "If-None-Match: $etag"
+equal "304 to its ETag" 304 "$status"
+get "$url" -H "If-Modified-Since: $modified"
+equal "304 to its date" 304 "$status"
+curl -sI "$url" >"$work/head"
+check "HEAD tells its length" grep -qi "^content-length: $(stat -c %s "$work/issuing.der")" <(tr -d '\r' <"$work/head")
+get "$http/crl/nobody.crl"
+equal "an unknown CRL is 404" 404 "$status"
+
+brevet cert revoke --device c1 --reason keyCompromise >/dev/null && brevet crl publish >/dev/null
+ok $? "revoke and publish"
+serial=$(openssl x509 -in "$work/c1.crt" -noout -serial | cut -d= -f2)
+listed() { fetch && openssl crl -in "$work/issuing.pem" -noout -text | grep -q "$serial"; }
+until_true 10 listed
+ok $? "the new CRL lists the serial"
+openssl crl -in "$work/issuing.pem" -noout -text >"$work/text"
+check "with its reason" grep -q 'Key Compromise' "$work/text"
+check "its number is greater" test $((16#$(number | sed 's/^0x//I'))) -gt $((16#$(echo "$first" | sed 's/^0x//I')))
+get "$url" -H "If-None-Match: $etag"
+equal "the old ETag is not current" 200 "$status"
+
+# --- OpenSSL ---
+openssl_check() { # NAME
+    openssl verify -crl_check -CAfile "$root" -untrusted "$issuing" -CRLfile "$work/issuing.pem" "$work/$1.crt"
+}
+check "openssl verify -crl_check accepts the good one" openssl_check c2
+refuse "and refuses the revoked one" openssl_check c1
+check "because it is revoked" grep -q 'certificate revoked' "$work/check.log"
+
+# --- GnuTLS ---
+certtool --crl-info --infile "$work/issuing.pem" >"$work/text" 2>&1
+check "certtool reads it" grep -qi "serial number (hex): $serial" "$work/text"
+check "certtool verifies it" sh -c \
+    "certtool --verify-crl --infile $work/issuing.pem --load-ca-certificate $issuing | tee $work/check.log | grep -q 'Verified'"
+cat "$work/c2.crt" "$issuing" >"$work/c2.chain"
+check "certtool verifies the chain" certtool --verify --load-ca-certificate "$root" --infile "$work/c2.chain"
+
+# --- NSS ---
+mkdir "$work/nss"
+nss() { certutil "$@" -d "sql:$work/nss"; }
+nss -N --empty-password
+nss -A -n root -t C,C,C -i "$root" && nss -A -n issuing -t ,, -i "$issuing"
+nss -A -n c1 -t ,, -i "$work/c1.crt" && nss -A -n c2 -t ,, -i "$work/c2.crt"
+check "certutil -V accepts the certificate of a client" nss -V -n c2 -u C
+check "crlutil takes the CRL" crlutil -I -i "$work/issuing.der" -d "sql:$work/nss"
+check "crlutil shows it" sh -c "crlutil -L -d sql:$work/nss | grep -q issuing"
+refuse "certutil -V refuses the revoked one" nss -V -n c1 -u C
+
+# --- the CA's own certificate, as its certificates point to it ---
+get "$http/ca/issuing.cer"
+equal "the issuer's certificate is served" 200 "$status"
+equal "its media type" application/pkix-cert "$(header Content-Type)"
+check "it is the issuing CA" cmp "$work/answer" <(openssl x509 -in "$issuing" -outform DER)
+text=$(openssl x509 -in "$work/c2.crt" -noout -text)
+check "certificates point to this CRL, responder and issuer" test \
+    "$(grep -cE "URI:http://[^ ]*/(crl/issuing.crl|ocsp|ca/issuing.cer)$" <<<"$text")" = 3
+get "$http/health"
+equal "health is 200" 200 "$status"
+
+finish

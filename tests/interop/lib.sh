@@ -1,0 +1,189 @@
+# What the interoperability tests share: an installation in a temporary folder
+# on free ports, its daemon, and TAP lines. Sourced, not run.
+#
+#   BREVET_BUILD   the build folder (default: build)
+#   BREVET_KEEP    set: leave the temporary folder behind
+#
+# Nothing sleeps to wait for something: until_true polls a condition up to a
+# bound, and passing the bound is a failure of the test that waits.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
+
+build=${BREVET_BUILD:-$PWD/build}
+bin_brevet=$build/prog/brevet/brevet
+bin_brevetd=$build/prog/brevetd/brevetd
+failures=0
+daemon=
+work=$(mktemp -d "${TMPDIR:-/tmp}/brevet-interop.XXXXXX")
+ca=$work/ca
+
+cleanup() {
+    local status=$?
+    trap - EXIT INT TERM
+    stop_daemon
+    if [ -n "${BREVET_KEEP:-}" ] || { [ "$failures" -gt 0 ] && [ -n "${BREVET_KEEP_FAILED:-}" ]; }; then
+        echo "# kept: $work"
+    else
+        rm -rf "$work"
+    fi
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# ok STATUS TEXT [EVIDENCE]: one test
+ok() {
+    if [ "$1" -eq 0 ]; then
+        echo "ok - $2${3:+ ($3)}"
+    else
+        echo "not ok - $2${3:+ ($3)}"
+        failures=$((failures + 1))
+    fi
+}
+
+# check TEXT COMMAND...: a test that holds when the command succeeds
+check() {
+    local text=$1
+    shift
+    if "$@" >"$work/check.log" 2>&1; then
+        ok 0 "$text"
+    else
+        ok 1 "$text" "$(tail -n 1 "$work/check.log" | cut -c1-160)"
+    fi
+}
+
+# refuse TEXT COMMAND...: a test that holds when the command fails
+refuse() {
+    local text=$1
+    shift
+    if "$@" >"$work/check.log" 2>&1; then
+        ok 1 "$text" "it succeeded"
+    else
+        ok 0 "$text"
+    fi
+}
+
+# equal TEXT WANT GOT
+equal() {
+    if [ "$2" = "$3" ]; then
+        ok 0 "$1"
+    else
+        ok 1 "$1" "wanted $2, got $3"
+    fi
+}
+
+finish() { exit $((failures > 0)); }
+
+bail() {
+    echo "not ok - $*"
+    failures=$((failures + 1))
+    [ -s "$work/brevetd.log" ] && tail -n 20 "$work/brevetd.log" | sed 's/^/# /'
+    exit 1
+}
+
+need() { # programs this test cannot do without
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || bail "$program is not installed"
+    done
+}
+
+until_true() { # SECONDS COMMAND...
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# --- the installation ---
+
+brevet() { "$bin_brevet" --dir "$ca" "$@"; }
+
+# install [CONFIGURATION]: brevet init, and more text for brevet.conf
+install_brevet() {
+    https_port=$(free_port)
+    http_port=$(free_port)
+    https=https://localhost:$https_port
+    http=http://127.0.0.1:$http_port
+    est=$https/.well-known/est
+    (umask 077 && echo "a passphrase for tests" >"$work/passphrase")
+    "$bin_brevet" init --dir "$ca" --name "Interop" --host localhost --host 127.0.0.1 \
+        --https "127.0.0.1:$https_port" --http "127.0.0.1:$http_port" \
+        --passphrase-file "$work/passphrase" >"$work/init.log" 2>&1 ||
+        { sed 's/^/# /' "$work/init.log"; bail "brevet init failed"; }
+    printf '%s\n' "${1:-}" >>"$ca/brevet.conf"
+    root=$ca/ca/root.crt
+    issuing=$ca/ca/issuing.crt
+    cat "$root" "$issuing" >"$work/trust.pem"
+}
+
+ready() { curl -sf --cacert "$root" "$est/cacerts" -o /dev/null; }
+
+start_daemon() {
+    "$bin_brevetd" --dir "$ca" >>"$work/brevetd.log" 2>&1 &
+    daemon=$!
+    until_true 20 ready || bail "the daemon does not answer"
+}
+
+stop_daemon() {
+    [ -n "$daemon" ] || return 0
+    kill "$daemon" 2>/dev/null
+    wait "$daemon" 2>/dev/null
+    daemon=
+}
+
+# --- devices ---
+
+# token ARGUMENTS: a claim code
+token() { brevet token create "$@" --json | jq -r .secret; }
+
+new_key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "$work/$1.key" 2>/dev/null; }
+
+# new_csr NAME [openssl req arguments]: NAME.key if there is none, NAME.der, NAME.b64
+new_csr() {
+    local name=$1
+    shift
+    [ -f "$work/$name.key" ] || new_key "$name"
+    openssl req -new -key "$work/$name.key" -subj "/CN=$name" -outform DER -out "$work/$name.der" "$@" &&
+        base64 -w0 "$work/$name.der" >"$work/$name.b64"
+}
+
+# post PATH BODYFILE [curl arguments]: sets status, leaves $work/answer and
+# $work/head
+post() {
+    local path=$1 body=$2
+    shift 2
+    status=$(curl -s --cacert "$root" -o "$work/answer" -D "$work/head" -w '%{http_code}' \
+        -H 'Content-Type: application/pkcs10' --data-binary "@$body" "$@" "$est/$path")
+}
+
+get() { # URL [curl arguments]
+    local url=$1
+    shift
+    status=$(curl -s --cacert "$root" -o "$work/answer" -D "$work/head" -w '%{http_code}' "$@" "$url")
+}
+
+header() { # NAME: its value in the last answer
+    tr -d '\r' <"$work/head" | sed -n "s/^$1: //Ip" | head -n 1
+}
+
+# answer_certs OUT: the certificates of an EST answer, as PEM
+answer_certs() {
+    base64 -d <"$work/answer" | openssl pkcs7 -inform DER -print_certs 2>/dev/null |
+        sed -n '/BEGIN/,/END/p' >"$1" && [ -s "$1" ]
+}
+
+# enroll NAME [openssl req arguments]: NAME.key, NAME.crt with a fresh claim code
+enroll() {
+    local name=$1
+    shift
+    new_csr "$name" "$@" || return 1
+    post simpleenroll "$work/$name.b64" --user "$name:$(token --device "$name")"
+    [ "$status" = 200 ] && answer_certs "$work/$name.crt"
+}
