@@ -599,6 +599,14 @@ bv_device_renew(struct bv_device *device)
         dev->trust_mono = 0;
 }
 
+void
+bv_device_check(struct bv_device *device)
+{
+    struct dev *dev = inside(device);
+    dev->retry_mono = 0;
+    dev->trust_mono = dev->now.mono_ms;
+}
+
 static enum bv_phase
 phase_of(const struct dev *dev)
 {

@@ -197,6 +197,10 @@ bool bv_device_waits_io(const struct bv_device *dev);
  * after failures is cut short too. */
 void bv_device_renew(struct bv_device *dev);
 
+/* bv_device_check cuts short a pause after failures and looks at everything
+ * again at the next step, the CA certificates included. */
+void bv_device_check(struct bv_device *dev);
+
 /* bv_device_status reports; it reads nothing from storage. Before the first
  * step the phase is BV_PHASE_START. */
 void bv_device_status(const struct bv_device *dev,

@@ -91,7 +91,7 @@ generate(void *ctx, enum bv_slot slot, enum bv_key_type type)
     if (pem == NULL)
         return openssl_note(openssl, BV_PORT_FAILED, "making a key");
     long len = BIO_get_mem_data(pem, &text);
-    if (file_replace(openssl->dir, file_of(slot), 0600, text, (size_t)len) !=
+    if (file_replace(openssl->dir, file_of(slot), text, (size_t)len) !=
         BV_PORT_OK)
         return openssl_note_errno(openssl, BV_PORT_FAILED, "storing a key");
     return BV_PORT_OK;

@@ -25,26 +25,33 @@ write_all(int fd, const uint8_t *data, size_t len)
 }
 
 static bool
-write_new(int dirfd, const char *name, mode_t mode, const void *data,
-          size_t len)
+own(int fd, const struct file_mode *mode)
 {
-    bv_auto_close int fd =
-        openat(dirfd, name,
-               O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    return fd >= 0 && fchmod(fd, mode) == 0 && write_all(fd, data, len) &&
+    bool keep = mode->uid == (uid_t)-1 && mode->gid == (gid_t)-1;
+    return (keep || fchown(fd, mode->uid, mode->gid) == 0) &&
+           fchmod(fd, mode->mode) == 0;
+}
+
+static bool
+write_new(int dirfd, const char *name, const struct file_mode *mode,
+          const void *data, size_t len)
+{
+    bv_auto_close int fd = openat(
+        dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+        mode->mode & 0600);
+    return fd >= 0 && own(fd, mode) && write_all(fd, data, len) &&
            fsync(fd) == 0;
 }
 
 enum bv_port
-file_replace(int dirfd, const char *name, mode_t mode, const void *data,
-             size_t len)
+file_replace_as(int dirfd, const char *name, const struct file_mode *mode,
+                const void *data, size_t len)
 {
     char temp[256];
     int n = snprintf(temp, sizeof(temp), ".%s.new", name);
     if (n < 0 || (size_t)n >= sizeof(temp))
         return BV_PORT_FAILED;
-    /* What an interrupted write left; we hold the directory's lock. */
-    (void)unlinkat(dirfd, temp, 0);
+    (void)unlinkat(dirfd, temp, 0); /* what an interrupted write left */
     if (!write_new(dirfd, temp, mode, data, len) ||
         renameat(dirfd, temp, dirfd, name) != 0) {
         int kept = errno;
@@ -53,6 +60,13 @@ file_replace(int dirfd, const char *name, mode_t mode, const void *data,
         return BV_PORT_FAILED;
     }
     return fsync(dirfd) == 0 ? BV_PORT_OK : BV_PORT_FAILED;
+}
+
+enum bv_port
+file_replace(int dirfd, const char *name, const void *data, size_t len)
+{
+    struct file_mode mode = {0600, (uid_t)-1, (gid_t)-1};
+    return file_replace_as(dirfd, name, &mode, data, len);
 }
 
 enum bv_port

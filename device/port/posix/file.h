@@ -7,11 +7,23 @@
 
 #include <sys/types.h>
 
-/* file_replace writes data to a new file (O_EXCL, O_NOFOLLOW, this mode from
- * its first moment), fsyncs it, renames it over name and fsyncs the directory.
- * FAILED leaves the old content and no temporary file. */
-enum bv_port file_replace(int dirfd, const char *name, mode_t mode,
-                          const void *data, size_t len);
+/* How a file is made. uid and gid of -1 stay as they are. */
+struct file_mode {
+    mode_t mode;
+    uid_t uid;
+    gid_t gid;
+};
+
+/* file_replace_as writes data to a new file (O_EXCL, O_NOFOLLOW, never more
+ * open than mode, owned as asked before it has content), fsyncs it, renames it
+ * over name and fsyncs the directory. FAILED (with errno) leaves the old
+ * content and no temporary file. */
+enum bv_port file_replace_as(int dirfd, const char *name,
+                             const struct file_mode *mode, const void *data,
+                             size_t len);
+/* file_replace: mode 0600, our own owner. */
+enum bv_port file_replace(int dirfd, const char *name, const void *data,
+                          size_t len);
 
 /* file_read reads a regular file, never through a symbolic link. NONE when
  * there is none; FAILED when it does not fit. */

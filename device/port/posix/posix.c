@@ -126,7 +126,7 @@ storage_set(void *ctx, enum bv_record key, const uint8_t *data, size_t len)
     const struct bv_posix *posix = ctx;
     if (posix->lock < 0)
         return BV_PORT_FAILED;
-    return file_replace(posix->dir, name_of(key), 0600, data, len);
+    return file_replace(posix->dir, name_of(key), data, len);
 }
 
 static enum bv_port

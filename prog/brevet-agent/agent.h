@@ -1,0 +1,102 @@
+/* brevet-agent's inside: what the configuration says, and one identity at
+ * work. config.c reads; identity.c runs the device library; install.c and
+ * hook.c hand the result to the programs that use it; run.c is the service;
+ * main.c the commands. */
+#ifndef BREVET_AGENT_AGENT_H
+#define BREVET_AGENT_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "brevet/device.h"
+#include "brevet/openssl.h"
+#include "brevet/posix.h"
+
+#define AGENT_IDENTITIES_MAX 64
+#define AGENT_CONFIG         "/etc/brevet/agent.conf"
+#define AGENT_STATE_DIR      "/var/lib/brevet-agent"
+
+/* Exit statuses, as in brevet-agent(1). */
+enum agent_exit {
+    AGENT_OK = 0,
+    AGENT_USAGE = 1,   /* options or configuration */
+    AGENT_REFUSED = 2, /* the server refuses this device or its request */
+    AGENT_PENDING = 3, /* an operator must approve first */
+    AGENT_NETWORK = 4, /* no answer, or the server cannot now */
+    AGENT_TRUST = 5,   /* the server or its answer is not to be trusted */
+    AGENT_LOCAL = 6,   /* keys, files, disk */
+    AGENT_NONE = 7,    /* status: an identity is missing or has expired */
+};
+
+/* One section of the configuration; strings are owned, NULL when not given. */
+struct agent_config {
+    char *name, *url, *id, *dir;
+    char *claim_file; /* "-" : standard input */
+    char *ca_file, *ca_fingerprint;
+    char *factory_cert, *factory_key;
+    char *key_type, *renew_at, *binding;
+    char *sans[BV_SAN_COUNT_MAX];
+    size_t num_sans;
+    char *install_cert, *install_key, *install_chain, *install_ca;
+    char *install_owner, *install_mode;
+    char *hook;
+};
+
+/* config_load reads a file; identities are appended. False after saying on
+ * standard error what is wrong, with file and line. */
+bool config_load(const char *path, struct agent_config *identities,
+                 size_t *num_identities);
+/* config_set: one "--option value" of the command line. False: unknown. */
+bool config_set(struct agent_config *config, const char *option,
+                const char *value);
+void config_done(struct agent_config *config);
+
+struct identity {
+    const struct agent_config *config;
+    struct bv_posix *posix;
+    struct bv_openssl *openssl;
+    struct bv_device device;
+    struct bv_config settings;
+    uint8_t *work;
+    char host[254], path[401];
+    uint8_t fingerprint[32];
+    struct bv_bytes anchors[BV_TRUST_MAX];
+    struct bv_san sans[BV_SAN_COUNT_MAX];
+    uint8_t addresses[BV_SAN_COUNT_MAX][16];
+    char claim[201];
+    uint64_t next_ms; /* CLOCK_BOOTTIME: when a step is due */
+};
+
+/* identity_open reads what the configuration names and takes the directory.
+ * reader: only look; nothing is locked or written. False after saying what is
+ * wrong. identity_close is fine on a zeroed struct. */
+bool identity_open(struct identity *identity, const struct agent_config *config,
+                   bool reader);
+void identity_close(struct identity *identity);
+/* identity_step does what can be done now and handles what happened (installs,
+ * hook, log line). Returns the last event; sets next_ms. */
+enum bv_event identity_step(struct identity *identity);
+/* identity_exit: the exit status that fits the last failure. */
+enum agent_exit identity_exit(const struct identity *identity);
+/* identity_why: one sentence with all that is known of the last failure. */
+void identity_why(const struct identity *identity, char *out, size_t cap);
+uint64_t identity_now_ms(void);
+
+/* install_all writes every file the configuration asks for whose content is
+ * not already right. *ret_changed: at least one was written. */
+bool install_all(struct identity *identity, bool *ret_changed);
+
+/* hook_run runs the hook, at most HOOK_SECONDS, and logs how it ended.
+ * reason: "enrolled", "renewed", "trust", "repaired". */
+#define HOOK_SECONDS 60
+void hook_run(const struct identity *identity, const char *reason);
+
+/* run_service: until SIGTERM or SIGINT. */
+enum agent_exit run_service(struct identity *identities, size_t num);
+
+/* status_print: for people or as one JSON array. */
+enum agent_exit status_print(struct identity *identities, size_t num,
+                             bool json);
+
+#endif

@@ -1,0 +1,192 @@
+#include <confuse.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "prog/brevet-agent/agent.h"
+
+struct row {
+    const char *option; /* of the command line and, without "install-", of the
+                         * file */
+    size_t offset;
+};
+
+#define ROW(name, field)                                                       \
+    {                                                                          \
+        name, offsetof(struct agent_config, field)                             \
+    }
+
+static const struct row rows[] = {
+    ROW("url", url),
+    ROW("id", id),
+    ROW("dir", dir),
+    ROW("claim-code-file", claim_file),
+    ROW("ca-file", ca_file),
+    ROW("ca-fingerprint", ca_fingerprint),
+    ROW("factory-cert", factory_cert),
+    ROW("factory-key", factory_key),
+    ROW("key-type", key_type),
+    ROW("renew-at", renew_at),
+    ROW("binding", binding),
+    ROW("hook", hook),
+};
+
+static const struct row install_rows[] = {
+    ROW("cert", install_cert),   ROW("key", install_key),
+    ROW("chain", install_chain), ROW("ca", install_ca),
+    ROW("owner", install_owner), ROW("mode", install_mode),
+};
+
+#define NUM(a) (sizeof(a) / sizeof((a)[0]))
+
+static char **
+field(struct agent_config *config, const struct row *row)
+{
+    return (char **)(void *)((char *)config + row->offset);
+}
+
+static void
+put(char **at, const char *value)
+{
+    free(*at);
+    *at = value == NULL ? NULL : strdup(value);
+}
+
+static bool
+add_san(struct agent_config *config, const char *value)
+{
+    if (config->num_sans == BV_SAN_COUNT_MAX)
+        return false;
+    config->sans[config->num_sans++] = strdup(value);
+    return true;
+}
+
+static bool
+set_from(struct agent_config *config, const struct row *table, size_t num,
+         const char *option, const char *value)
+{
+    for (size_t i = 0; i < num; i++)
+        if (strcmp(table[i].option, option) == 0) {
+            put(field(config, &table[i]), value);
+            return true;
+        }
+    return false;
+}
+
+bool
+config_set(struct agent_config *config, const char *option, const char *value)
+{
+    static const char install[] = "install-";
+    if (strcmp(option, "name") == 0) {
+        put(&config->name, value);
+        return true;
+    }
+    if (strcmp(option, "san") == 0)
+        return add_san(config, value);
+    if (strncmp(option, install, sizeof(install) - 1) == 0)
+        return set_from(config, install_rows, NUM(install_rows),
+                        option + sizeof(install) - 1, value);
+    return set_from(config, rows, NUM(rows), option, value);
+}
+
+void
+config_done(struct agent_config *config)
+{
+    put(&config->name, NULL);
+    for (size_t i = 0; i < NUM(rows); i++)
+        put(field(config, &rows[i]), NULL);
+    for (size_t i = 0; i < NUM(install_rows); i++)
+        put(field(config, &install_rows[i]), NULL);
+    for (size_t i = 0; i < config->num_sans; i++)
+        put(&config->sans[i], NULL);
+    config->num_sans = 0;
+}
+
+static void
+complain(cfg_t *cfg, const char *format, va_list args)
+{
+    if (cfg != NULL && cfg->filename != NULL)
+        fprintf(stderr, "brevet-agent: %s:%d: ", cfg->filename, cfg->line);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+static bool
+take_section(cfg_t *section, struct agent_config *config)
+{
+    put(&config->name, cfg_title(section));
+    for (size_t i = 0; i < NUM(rows); i++)
+        put(field(config, &rows[i]), cfg_getstr(section, rows[i].option));
+    for (unsigned i = 0; i < cfg_size(section, "san"); i++)
+        if (!add_san(config, cfg_getnstr(section, "san", i)))
+            return false;
+    cfg_t *install = cfg_getsec(section, "install");
+    for (size_t i = 0; install != NULL && i < NUM(install_rows); i++)
+        put(field(config, &install_rows[i]),
+            cfg_getstr(install, install_rows[i].option));
+    return true;
+}
+
+static bool
+take_all(cfg_t *cfg, struct agent_config *identities, size_t *num)
+{
+    for (unsigned i = 0; i < cfg_size(cfg, "identity"); i++) {
+        if (*num == AGENT_IDENTITIES_MAX) {
+            fprintf(stderr, "brevet-agent: more than %d identities\n",
+                    AGENT_IDENTITIES_MAX);
+            return false;
+        }
+        if (!take_section(cfg_getnsec(cfg, "identity", i), &identities[*num])) {
+            fprintf(stderr, "brevet-agent: identity %s: more than %d san\n",
+                    identities[*num].name, BV_SAN_COUNT_MAX);
+            return false;
+        }
+        (*num)++;
+    }
+    return true;
+}
+
+bool
+config_load(const char *path, struct agent_config *identities, size_t *num)
+{
+    static cfg_opt_t install[] = {
+        CFG_STR("cert", NULL, CFGF_NONE),
+        CFG_STR("key", NULL, CFGF_NONE),
+        CFG_STR("chain", NULL, CFGF_NONE),
+        CFG_STR("ca", NULL, CFGF_NONE),
+        CFG_STR("owner", NULL, CFGF_NONE),
+        CFG_STR("mode", NULL, CFGF_NONE),
+        CFG_END(),
+    };
+    static cfg_opt_t identity[] = {
+        CFG_STR("url", NULL, CFGF_NONE),
+        CFG_STR("id", NULL, CFGF_NONE),
+        CFG_STR("dir", NULL, CFGF_NONE),
+        CFG_STR("claim-code-file", NULL, CFGF_NONE),
+        CFG_STR("ca-file", NULL, CFGF_NONE),
+        CFG_STR("ca-fingerprint", NULL, CFGF_NONE),
+        CFG_STR("factory-cert", NULL, CFGF_NONE),
+        CFG_STR("factory-key", NULL, CFGF_NONE),
+        CFG_STR("key-type", NULL, CFGF_NONE),
+        CFG_STR("renew-at", NULL, CFGF_NONE),
+        CFG_STR("binding", NULL, CFGF_NONE),
+        CFG_STR("hook", NULL, CFGF_NONE),
+        CFG_STR_LIST("san", NULL, CFGF_NONE),
+        CFG_SEC("install", install, CFGF_NONE),
+        CFG_END(),
+    };
+    static cfg_opt_t top[] = {
+        CFG_SEC("identity", identity,
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPS),
+        CFG_END(),
+    };
+    cfg_t *cfg = cfg_init(top, CFGF_NONE);
+    (void)cfg_set_error_function(cfg, complain);
+    int parsed = cfg_parse(cfg, path);
+    if (parsed == CFG_FILE_ERROR)
+        fprintf(stderr, "brevet-agent: %s cannot be read\n", path);
+    bool good = parsed == CFG_SUCCESS && take_all(cfg, identities, num);
+    (void)cfg_free(cfg);
+    return good;
+}

@@ -1,0 +1,484 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/auto.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/span.h"
+#include "device/port/posix/file.h"
+#include "prog/brevet-agent/agent.h"
+#include "wire/pem.h"
+
+/* No present precedes this release: 2026-11-01. */
+#define RELEASE_TIME INT64_C(1793491200)
+/* Steps in a row before others get their turn. */
+#define BURST       1000
+#define CA_FILE_MAX 32768
+
+static bool
+complain(const struct identity *identity, const char *what, const char *detail)
+{
+    fprintf(stderr, "brevet-agent: identity %s: %s%s%s\n",
+            identity->config->name, what, detail == NULL ? "" : ": ",
+            detail == NULL ? "" : detail);
+    return false;
+}
+
+/* --- what the configuration says, for the library --- */
+
+/* https://HOST[:PORT][/PATH]; without a path the library's default. */
+static bool
+take_url(struct identity *identity)
+{
+    static const char scheme[] = "https://";
+    const char *url = identity->config->url;
+    if (url == NULL || strncasecmp(url, scheme, sizeof(scheme) - 1) != 0)
+        return complain(identity, "url must be https://HOST[:PORT][/PATH]",
+                        url);
+    const char *host = url + sizeof(scheme) - 1;
+    size_t len = host[0] == '[' ? strcspn(++host, "]") : strcspn(host, ":/");
+    const char *rest = host + len + (host[len] == ']' ? 1 : 0);
+    char *end = NULL;
+    unsigned long port = rest[0] == ':' ? strtoul(rest + 1, &end, 10) : 443;
+    rest = end == NULL ? rest : end;
+    if (len == 0 || len >= sizeof(identity->host) || port == 0 ||
+        port > 65535 || (rest[0] != '\0' && rest[0] != '/') ||
+        strlen(rest) >= sizeof(identity->path))
+        return complain(identity, "url must be https://HOST[:PORT][/PATH]",
+                        url);
+    memcpy(identity->host, host, len);
+    (void)snprintf(identity->path, sizeof(identity->path), "%s", rest);
+    size_t path_len = strlen(identity->path);
+    if (path_len > 0 && identity->path[path_len - 1] == '/')
+        identity->path[path_len - 1] = '\0';
+    identity->settings.host = identity->host;
+    identity->settings.port = (uint16_t)port;
+    identity->settings.path = identity->path[0] == '\0' ? NULL : identity->path;
+    return true;
+}
+
+static bool
+take_key_type(struct identity *identity)
+{
+    static const char *const names[] = {"p256",    "p384",    "ed25519",
+                                        "rsa2048", "rsa3072", "rsa4096"};
+    const char *name = identity->config->key_type;
+    for (unsigned i = 0; name != NULL && i < 6; i++)
+        if (strcmp(name, names[i]) == 0) {
+            identity->settings.key_type = (enum bv_key_type)i;
+            return true;
+        }
+    return name == NULL ||
+           complain(identity,
+                    "key-type must be p256, p384, ed25519, rsa2048, "
+                    "rsa3072 or rsa4096",
+                    name);
+}
+
+static bool
+take_numbers(struct identity *identity)
+{
+    const char *at = identity->config->renew_at;
+    const char *binding = identity->config->binding;
+    char *end = NULL;
+    unsigned long percent = at == NULL ? 0 : strtoul(at, &end, 10);
+    if (at != NULL && (end == at || percent < 1 || percent > 95 ||
+                       (*end != '\0' && strcmp(end, "%") != 0)))
+        return complain(identity, "renew-at must be 1% to 95%", at);
+    identity->settings.renew_percent = (unsigned)percent;
+    if (binding == NULL || strcmp(binding, "always") == 0)
+        identity->settings.binding = BV_BINDING_ALWAYS;
+    else if (strcmp(binding, "ask") == 0)
+        identity->settings.binding = BV_BINDING_ASK;
+    else if (strcmp(binding, "never") == 0)
+        identity->settings.binding = BV_BINDING_NEVER;
+    else
+        return complain(identity, "binding must be always, ask or never",
+                        binding);
+    return true;
+}
+
+static bool
+take_address(struct identity *identity, size_t i, const char *text)
+{
+    struct bv_san *san = &identity->sans[i];
+    san->kind = BV_SAN_IP;
+    san->value.data = identity->addresses[i];
+    san->value.len = strchr(text, ':') != NULL ? 16 : 4;
+    return inet_pton(san->value.len == 16 ? AF_INET6 : AF_INET, text,
+                     identity->addresses[i]) == 1;
+}
+
+static bool
+take_san(struct identity *identity, size_t i, const char *text)
+{
+    static const struct {
+        const char *prefix;
+        enum bv_san_kind kind;
+    } kinds[] = {
+        {"dns:", BV_SAN_DNS}, {"uri:", BV_SAN_URI}, {"email:", BV_SAN_EMAIL}};
+    if (strncmp(text, "ip:", 3) == 0)
+        return take_address(identity, i, text + 3);
+    for (unsigned k = 0; k < 3; k++) {
+        size_t len = strlen(kinds[k].prefix);
+        if (strncmp(text, kinds[k].prefix, len) != 0)
+            continue;
+        const char *value = text + len;
+        identity->sans[i] = (struct bv_san){
+            kinds[k].kind, {(const uint8_t *)value, strlen(value)}};
+        return true;
+    }
+    return false;
+}
+
+static bool
+take_sans(struct identity *identity)
+{
+    for (size_t i = 0; i < identity->config->num_sans; i++)
+        if (!take_san(identity, i, identity->config->sans[i]))
+            return complain(identity,
+                            "san must be dns:…, ip:…, uri:… or email:…",
+                            identity->config->sans[i]);
+    identity->settings.sans = identity->sans;
+    identity->settings.num_sans = identity->config->num_sans;
+    return true;
+}
+
+static int
+hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char)(c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* 64 hex digits; colons and a "sha256:" in front are fine. */
+static bool
+take_fingerprint(struct identity *identity)
+{
+    const char *text = identity->config->ca_fingerprint;
+    size_t digits = 0;
+    if (text == NULL)
+        return true;
+    if (strncasecmp(text, "sha256:", 7) == 0)
+        text += 7;
+    for (; *text != '\0'; text++) {
+        int digit = hex_digit(*text);
+        if (*text == ':')
+            continue;
+        if (digit < 0 || digits == 64)
+            break;
+        uint8_t *octet = &identity->fingerprint[digits++ / 2];
+        *octet = (uint8_t)(*octet << 4 | digit);
+    }
+    if (*text != '\0' || digits != 64)
+        return complain(identity, "ca-fingerprint must be a SHA-256 in hex",
+                        identity->config->ca_fingerprint);
+    identity->settings.fingerprint = identity->fingerprint;
+    return true;
+}
+
+/* The DER of the pinned CAs stands behind the library's work memory. */
+static bool
+take_anchors(struct identity *identity)
+{
+    const char *path = identity->config->ca_file;
+    bv_auto_free char *text = malloc(CA_FILE_MAX);
+    size_t len = 0, num = 0;
+    if (path == NULL)
+        return true;
+    if (text == NULL ||
+        file_read(AT_FDCWD, path, text, CA_FILE_MAX, &len) != BV_PORT_OK)
+        return complain(identity, "ca-file cannot be read", path);
+    struct span rest = span_of(text, len), der;
+    struct sink out = sink_of(identity->work + BV_WORK_SIZE, CA_FILE_MAX);
+    while (num < BV_TRUST_MAX &&
+           pem_find(&rest, PEM_CERTIFICATE, &out, &der) == BV_OK)
+        identity->anchors[num++] = (struct bv_bytes){der.data, der.len};
+    if (num == 0)
+        return complain(identity, "ca-file holds no certificate", path);
+    identity->settings.anchors = identity->anchors;
+    identity->settings.num_anchors = num;
+    return true;
+}
+
+static void
+prompt(const struct identity *identity)
+{
+    if (isatty(STDIN_FILENO))
+        fprintf(stderr, "Claim code for %s: ", identity->config->name);
+}
+
+/* The first line. Missing is fine when an identity is there already: the code
+ * is needed once, and good practice deletes it. */
+static bool
+take_claim(struct identity *identity)
+{
+    const char *path = identity->config->claim_file;
+    if (path == NULL)
+        return true;
+    bool from_stdin = strcmp(path, "-") == 0;
+    if (from_stdin)
+        prompt(identity);
+    FILE *file = from_stdin ? stdin : fopen(path, "re");
+    if (file == NULL)
+        return errno == ENOENT ||
+               complain(identity, "claim-code-file cannot be read", path);
+    if (fgets(identity->claim, sizeof(identity->claim), file) == NULL)
+        identity->claim[0] = '\0';
+    if (!from_stdin)
+        (void)fclose(file);
+    identity->claim[strcspn(identity->claim, "\r\n")] = '\0';
+    identity->settings.claim = (struct bv_bytes){
+        (const uint8_t *)identity->claim, strlen(identity->claim)};
+    return true;
+}
+
+static bool
+take_settings(struct identity *identity)
+{
+    const struct agent_config *config = identity->config;
+    identity->settings.id = config->id != NULL ? config->id : config->name;
+    identity->settings.not_before_build = RELEASE_TIME;
+    identity->settings.factory =
+        config->factory_cert != NULL && config->factory_key != NULL;
+    identity->settings.work = identity->work;
+    identity->settings.work_len = BV_WORK_SIZE;
+    if (!take_url(identity) || !take_key_type(identity) ||
+        !take_numbers(identity) || !take_sans(identity) ||
+        !take_fingerprint(identity) || !take_anchors(identity) ||
+        !take_claim(identity))
+        return false;
+    if (identity->settings.num_anchors == 0 &&
+        identity->settings.fingerprint == NULL)
+        return complain(identity, "ca-file or ca-fingerprint is needed", NULL);
+    return true;
+}
+
+/* --- the directory and the ports --- */
+
+static bool
+open_dir(struct identity *identity, bool reader)
+{
+    char dir[4096];
+    const struct agent_config *config = identity->config;
+    int n = config->dir != NULL ? snprintf(dir, sizeof(dir), "%s", config->dir)
+                                : snprintf(dir, sizeof(dir),
+                                           AGENT_STATE_DIR "/%s", config->name);
+    if (n < 0 || (size_t)n >= sizeof(dir))
+        return complain(identity, "dir is too long", NULL);
+    identity->posix = reader ? bv_posix_open_reader(dir) : bv_posix_open(dir);
+    if (identity->posix != NULL)
+        return true;
+    if (errno == EWOULDBLOCK)
+        return complain(identity, "in use by a running brevet-agent", dir);
+    if (errno == EPERM)
+        return complain(identity, "dir must be ours and not writable by others",
+                        dir);
+    return complain(identity, strerror(errno), dir);
+}
+
+static void
+say(void *ctx, const char *text)
+{
+    const struct identity *identity = ctx;
+    log_warn("%s identity=%s", text, identity->config->name);
+}
+
+static bool
+start(struct identity *identity)
+{
+    struct bv_ports ports = {.observe = {identity, say, NULL}};
+    const struct agent_config *config = identity->config;
+    identity->openssl =
+        bv_openssl_open(bv_posix_dirfd(identity->posix), config->factory_cert,
+                        config->factory_key);
+    if (identity->openssl == NULL)
+        return complain(identity, "the factory identity cannot be read",
+                        config->factory_cert);
+    bv_posix_ports(identity->posix, &ports);
+    bv_openssl_ports(identity->openssl, &ports);
+    if (bv_device_init(&identity->device, &identity->settings, &ports) !=
+        BV_WHY_NONE)
+        return complain(identity, "the id, a san or the host does not fit",
+                        identity->settings.id);
+    return true;
+}
+
+bool
+identity_open(struct identity *identity, const struct agent_config *config,
+              bool reader)
+{
+    memset(identity, 0, sizeof(*identity));
+    identity->config = config;
+    identity->work = malloc(BV_WORK_SIZE + CA_FILE_MAX);
+    if (identity->work == NULL)
+        return complain(identity, strerror(ENOMEM), NULL);
+    return take_settings(identity) && open_dir(identity, reader) &&
+           start(identity);
+}
+
+void
+identity_close(struct identity *identity)
+{
+    bv_openssl_close(identity->openssl);
+    bv_posix_close(identity->posix);
+    free(identity->work);
+    explicit_bzero(identity, sizeof(*identity));
+}
+
+/* --- work --- */
+
+uint64_t
+identity_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void
+identity_why(const struct identity *identity, char *out, size_t cap)
+{
+    struct bv_status status;
+    char http[32] = "";
+    bv_device_status(&identity->device, &status);
+    const char *detail = bv_openssl_error(identity->openssl);
+    bool from_tls = status.why == BV_WHY_CONNECT ||
+                    status.why == BV_WHY_SERVER_REFUSED ||
+                    status.why == BV_WHY_CUT || status.why == BV_WHY_KEY ||
+                    status.why == BV_WHY_CHAIN;
+    if (status.why == BV_WHY_UNAUTHORIZED || status.why == BV_WHY_REJECTED ||
+        status.why == BV_WHY_SERVER_ERROR || status.why == BV_WHY_HTTP)
+        (void)snprintf(http, sizeof(http), " (HTTP %u)", status.http_status);
+    (void)snprintf(out, cap, "%s%s%s%s%s", bv_why_text(status.why), http,
+                   from_tls && detail[0] != '\0' ? " (" : "",
+                   from_tls ? detail : "",
+                   from_tls && detail[0] != '\0' ? ")" : "");
+}
+
+static void
+hand_over(struct identity *identity, const char *reason)
+{
+    bool changed = false;
+    if (install_all(identity, &changed) &&
+        (changed || strcmp(reason, "repaired") != 0))
+        hook_run(identity, reason);
+}
+
+static void
+log_identity(struct identity *identity, const char *what)
+{
+    struct bv_status status;
+    bv_device_status(&identity->device, &status);
+    log_info("%s identity=%s id=%s not_after=%lld renew_at=%lld "
+             "generation=%u",
+             what, identity->config->name, identity->settings.id,
+             (long long)status.not_after, (long long)status.renew_at,
+             status.generation);
+}
+
+static void
+log_failure(const struct identity *identity, const char *what)
+{
+    struct bv_status status;
+    char why[400];
+    bv_device_status(&identity->device, &status);
+    identity_why(identity, why, sizeof(why));
+    log_warn("%s identity=%s reason=\"%s\" attempt=%u retry_in=%us", what,
+             identity->config->name, why, status.attempts, status.retry_after);
+}
+
+/* The library is settled (idle) when this is called: an event is reported one
+ * step before it has reloaded what it promoted. */
+static void
+handle(struct identity *identity, enum bv_event event)
+{
+    switch (event) {
+    case BV_EVENT_NONE:
+        break;
+    case BV_EVENT_ENROLLED:
+        log_identity(identity, "enrolled");
+        hand_over(identity, "enrolled");
+        break;
+    case BV_EVENT_RENEWED:
+        log_identity(identity, "renewed");
+        hand_over(identity, "renewed");
+        break;
+    case BV_EVENT_TRUST:
+        log_info("CA certificates changed identity=%s", identity->config->name);
+        break;
+    case BV_EVENT_PENDING:
+        log_failure(identity, "waiting for approval");
+        break;
+    case BV_EVENT_FAILED:
+        log_failure(identity, "attempt failed");
+        break;
+    }
+}
+
+enum bv_event
+identity_step(struct identity *identity)
+{
+    enum bv_event event = BV_EVENT_NONE;
+    uint64_t wait = 0;
+    for (int i = 0; i < BURST && wait == 0; i++) {
+        enum bv_event now = bv_device_step(&identity->device, &wait);
+        if (event != BV_EVENT_NONE) {
+            handle(identity, event); /* one step after: it has settled */
+            identity->next_ms = identity_now_ms() + wait;
+            return event;
+        }
+        event = now;
+    }
+    identity->next_ms = identity_now_ms() + wait;
+    return event;
+}
+
+enum agent_exit
+identity_exit(const struct identity *identity)
+{
+    struct bv_status status;
+    bv_device_status(&identity->device, &status);
+    switch (status.why) {
+    case BV_WHY_NONE:
+        return AGENT_OK;
+    case BV_WHY_CONFIG:
+        return AGENT_USAGE;
+    case BV_WHY_STORAGE:
+    case BV_WHY_KEY:
+        return AGENT_LOCAL;
+    case BV_WHY_PENDING:
+        return AGENT_PENDING;
+    case BV_WHY_CONNECT:
+    case BV_WHY_TIMEOUT:
+    case BV_WHY_CUT:
+    case BV_WHY_SERVER_ERROR:
+        return AGENT_NETWORK;
+    case BV_WHY_UNAUTHORIZED:
+    case BV_WHY_REJECTED:
+    case BV_WHY_PROOF:
+        return AGENT_REFUSED;
+    case BV_WHY_SERVER_REFUSED:
+    case BV_WHY_HTTP:
+    case BV_WHY_TOO_LARGE:
+    case BV_WHY_BAD_ANSWER:
+    case BV_WHY_FINGERPRINT:
+    case BV_WHY_CHAIN:
+    case BV_WHY_WRONG_KEY:
+    case BV_WHY_WRONG_NAME:
+    case BV_WHY_DATES:
+    case BV_WHY_BINDING:
+        return AGENT_TRUST;
+    }
+    return AGENT_TRUST;
+}

@@ -1,0 +1,220 @@
+/* Files for the programs that use an identity. Each is replaced by rename, the
+ * key before the certificate. A program that must never see one without the
+ * other is given both in one file: name the same path for cert and key. */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/auto.h"
+#include "base/log.h"
+#include "base/sink.h"
+#include "device/port/posix/file.h"
+#include "prog/brevet-agent/agent.h"
+#include "wire/pem.h"
+
+#define FILE_MAX 65536
+
+struct target {
+    const struct file_mode *mode;
+    const char *path;
+    struct span content;
+};
+
+static bool
+find_owner(const char *owner, struct file_mode *mode)
+{
+    char user[128];
+    if (owner == NULL)
+        return true;
+    (void)snprintf(user, sizeof(user), "%s", owner);
+    char *group = strchr(user, ':');
+    if (group != NULL)
+        *group++ = '\0';
+    const struct passwd *pw = user[0] != '\0' ? getpwnam(user) : NULL;
+    if (user[0] != '\0' && pw == NULL)
+        return false;
+    if (pw != NULL) {
+        mode->uid = pw->pw_uid;
+        mode->gid = pw->pw_gid;
+    }
+    if (group == NULL || *group == '\0')
+        return true;
+    const struct group *gr = getgrnam(group);
+    if (gr != NULL)
+        mode->gid = gr->gr_gid;
+    return gr != NULL;
+}
+
+static bool
+find_mode(const char *text, struct file_mode *mode)
+{
+    char *end = NULL;
+    if (text == NULL)
+        return true;
+    unsigned long bits = strtoul(text, &end, 8);
+    mode->mode = (mode_t)bits;
+    return end != text && *end == '\0' && bits <= 0777;
+}
+
+static bool
+is_right_already(int dir, const char *name, struct span content)
+{
+    bv_auto_free uint8_t *have = malloc(FILE_MAX);
+    size_t len = 0;
+    bool right = have != NULL &&
+                 file_read(dir, name, have, FILE_MAX, &len) == BV_PORT_OK &&
+                 span_eq(span_of(have, len), content);
+    if (have != NULL)
+        explicit_bzero(have, FILE_MAX);
+    return right;
+}
+
+static bool
+write_target(const struct identity *identity, const struct target *target,
+             bool *ret_changed)
+{
+    bv_auto_free char *for_dir = strdup(target->path);
+    bv_auto_free char *for_name = strdup(target->path);
+    if (for_dir == NULL || for_name == NULL)
+        return false;
+    const char *name = basename(for_name);
+    bv_auto_close int dir =
+        open(dirname(for_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir >= 0 && is_right_already(dir, name, target->content))
+        return true;
+    if (dir < 0 ||
+        file_replace_as(dir, name, target->mode, target->content.data,
+                        target->content.len) != BV_PORT_OK) {
+        log_error("install failed identity=%s path=%s reason=\"%s\"",
+                  identity->config->name, target->path, strerror(errno));
+        return false;
+    }
+    *ret_changed = true;
+    return true;
+}
+
+/* --- contents --- */
+
+static bool
+put_key(struct identity *identity, struct sink *out)
+{
+    struct bv_status status;
+    size_t len = 0;
+    bv_device_status(&identity->device, &status);
+    if (out->failed ||
+        bv_openssl_key_pem(identity->openssl, status.active,
+                           (char *)out->data + out->len, out->cap - out->len,
+                           &len) != BV_PORT_OK)
+        return false;
+    out->len += len;
+    return true;
+}
+
+static bool
+put_cert(struct identity *identity, struct sink *out)
+{
+    uint8_t der[BV_CERT_MAX];
+    size_t len = 0;
+    if (bv_device_cert(&identity->device, der, sizeof(der), &len) != BV_PORT_OK)
+        return false;
+    pem_encode(out, PEM_CERTIFICATE, span_of(der, len));
+    return true;
+}
+
+/* anchors: the trust anchors, else the intermediates. */
+static void
+put_cas(struct identity *identity, bool anchors, struct sink *out)
+{
+    struct bv_bytes cert;
+    bool is_anchor;
+    for (size_t i = 0;
+         bv_device_trust(&identity->device, i, &cert, &is_anchor) == BV_PORT_OK;
+         i++)
+        if (is_anchor == anchors)
+            pem_encode(out, PEM_CERTIFICATE, span_of(cert.data, cert.len));
+}
+
+static bool
+install_key_and_cert(struct identity *identity, const struct file_mode *secret,
+                     const struct file_mode *open_mode, struct sink *out,
+                     bool *ret_changed)
+{
+    const struct agent_config *config = identity->config;
+    bool combined = config->install_key != NULL &&
+                    config->install_cert != NULL &&
+                    strcmp(config->install_key, config->install_cert) == 0;
+    if (config->install_key != NULL) {
+        if (!put_key(identity, out))
+            return false;
+        if (combined) {
+            if (!put_cert(identity, out))
+                return false;
+            put_cas(identity, false, out);
+        }
+        struct target key = {secret, config->install_key, sink_view(out)};
+        if (out->failed || !write_target(identity, &key, ret_changed))
+            return false;
+    }
+    out->len = 0;
+    if (config->install_cert == NULL || combined)
+        return true;
+    if (!put_cert(identity, out))
+        return false;
+    struct target cert = {open_mode, config->install_cert, sink_view(out)};
+    return !out->failed && write_target(identity, &cert, ret_changed);
+}
+
+static bool
+install_chain(struct identity *identity, const struct file_mode *open_mode,
+              struct sink *out, bool *ret_changed)
+{
+    const struct agent_config *config = identity->config;
+    out->len = 0;
+    if (config->install_chain != NULL) {
+        if (!put_cert(identity, out))
+            return false;
+        put_cas(identity, false, out);
+        struct target chain = {open_mode, config->install_chain,
+                               sink_view(out)};
+        if (out->failed || !write_target(identity, &chain, ret_changed))
+            return false;
+    }
+    out->len = 0;
+    if (config->install_ca == NULL)
+        return true;
+    put_cas(identity, true, out);
+    put_cas(identity, false, out);
+    struct target ca = {open_mode, config->install_ca, sink_view(out)};
+    return !out->failed && write_target(identity, &ca, ret_changed);
+}
+
+bool
+install_all(struct identity *identity, bool *ret_changed)
+{
+    const struct agent_config *config = identity->config;
+    struct file_mode secret = {0600, (uid_t)-1, (gid_t)-1};
+    *ret_changed = false;
+    if (!find_owner(config->install_owner, &secret) ||
+        !find_mode(config->install_mode, &secret)) {
+        log_error("install failed identity=%s reason=\"no such owner, or not "
+                  "an octal mode\"",
+                  config->name);
+        return false;
+    }
+    struct file_mode open_mode = {0644, secret.uid, secret.gid};
+    uint8_t *text = malloc(FILE_MAX);
+    if (text == NULL)
+        return false;
+    struct sink out = sink_of(text, FILE_MAX);
+    bool good = install_key_and_cert(identity, &secret, &open_mode, &out,
+                                     ret_changed) &&
+                install_chain(identity, &open_mode, &out, ret_changed);
+    explicit_bzero(text, FILE_MAX);
+    free(text);
+    return good;
+}
