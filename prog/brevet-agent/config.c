@@ -178,7 +178,7 @@ config_load(const char *path, struct agent_config *identities, size_t *num)
     };
     static cfg_opt_t top[] = {
         CFG_SEC("identity", identity,
-                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPS),
+                CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_END(),
     };
     cfg_t *cfg = cfg_init(top, CFGF_NONE);
