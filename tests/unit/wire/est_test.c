@@ -99,6 +99,10 @@ test_basic_round_trip(void **state)
 
 /* --- bodies --- */
 
+#define PEM(label, end)                                                        \
+    "-----BEGIN " label "-----" end "MAMCAQc=" end "-----END " label "----"    \
+                                                                     "-" end
+
 static enum bv_err
 body(const char *text, enum est_body mode, struct span *ret_der)
 {
@@ -138,8 +142,7 @@ test_body_strict(void **state)
         "MAMC-Qc=",
         "MAMCAQc=%0a",
         "0\x03\x02\x01\x07",
-        "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQc=\n"
-        "-----END CERTIFICATE REQUEST-----\n",
+        PEM("CERTIFICATE REQUEST", "\n"),
     };
     struct span der;
 
@@ -153,10 +156,8 @@ test_body_lenient(void **state)
     static const char *const GOOD[] = {
         "MAMCAQc=",
         "0\x03\x02\x01\x07",
-        "-----BEGIN CERTIFICATE REQUEST-----\nMAMCAQc=\n"
-        "-----END CERTIFICATE REQUEST-----\n",
-        "-----BEGIN NEW CERTIFICATE REQUEST-----\r\nMAMCAQc=\r\n"
-        "-----END NEW CERTIFICATE REQUEST-----\r\n",
+        PEM("CERTIFICATE REQUEST", "\n"),
+        PEM("NEW CERTIFICATE REQUEST", "\r\n"),
     };
     struct span der;
 
@@ -165,10 +166,9 @@ test_body_lenient(void **state)
         assert_true(
             span_eq(der, (struct span)SPAN_LIT("\x30\x03\x02\x01\x07")));
     }
-    assert_int_equal(body("-----BEGIN X-----\nMAMCAQc=\n-----END X-----\n"
-                          "-----BEGIN X-----\nMAMCAQc=\n-----END X-----\n",
-                          EST_BODY_LENIENT, &der),
-                     BV_E_TRAILING_BYTES);
+    assert_int_equal(
+        body(PEM("X", "\n") PEM("X", "\n"), EST_BODY_LENIENT, &der),
+        BV_E_TRAILING_BYTES);
     assert_int_equal(body("\x01\x02", EST_BODY_LENIENT, &der),
                      BV_E_BAD_MESSAGE);
 }
