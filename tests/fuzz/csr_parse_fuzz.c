@@ -1,0 +1,20 @@
+#include "fuzz.h"
+#include "wire/csr.h"
+#include "wire/name.h"
+#include "wire/san.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+    struct csr csr;
+
+    if (csr_parse(span_of(data, len), &csr) != BV_OK)
+        return 0;
+    fuzz_require(csr.info.data > data &&
+                 csr.info.data + csr.info.len < data + len);
+    fuzz_require(name_check(csr.subject) == BV_OK);
+    fuzz_require(!csr.has_challenge || csr.challenge.len > 0);
+    fuzz_require(san_eq(csr.san, csr.san));
+    fuzz_require(san_eq(csr.change_san, csr.change_san));
+    return 0;
+}
