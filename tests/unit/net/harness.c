@@ -1,0 +1,452 @@
+#include "harness.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+struct pki pki;
+
+/* --- certificates --- */
+
+static void
+add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, issuer, cert, NULL, NULL, 0);
+    X509_EXTENSION *ext = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+    assert(ext != NULL);
+    X509_add_ext(cert, ext, -1);
+    X509_EXTENSION_free(ext);
+}
+
+static struct issued
+issue(const char *name, const struct issued *by, bool ca, const char *eku,
+      long start, long end)
+{
+    static long serial = 1;
+    struct issued new = {X509_new(), EVP_EC_gen("P-256")};
+    X509_NAME *subject = X509_get_subject_name(new.cert);
+    const struct issued *issuer = by != NULL ? by : &new;
+    X509_set_version(new.cert, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(new.cert), serial++);
+    X509_gmtime_adj(X509_getm_notBefore(new.cert), start);
+    X509_gmtime_adj(X509_getm_notAfter(new.cert), end);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
+                               (const unsigned char *)name, -1, -1, 0);
+    X509_set_issuer_name(new.cert, X509_get_subject_name(issuer->cert));
+    X509_set_pubkey(new.cert, new.key);
+    add_extension(new.cert, issuer->cert, NID_basic_constraints,
+                  ca ? "critical,CA:TRUE" : "critical,CA:FALSE");
+    add_extension(new.cert, issuer->cert, NID_key_usage,
+                  ca ? "critical,keyCertSign,cRLSign"
+                     : "critical,digitalSignature");
+    if (eku != NULL)
+        add_extension(new.cert, issuer->cert, NID_ext_key_usage, eku);
+    assert(X509_sign(new.cert, issuer->key, EVP_sha256()) > 0);
+    return new;
+}
+
+void
+pki_make(void)
+{
+    const long day = 86400;
+    pki.root = issue("root", NULL, true, NULL, -day, day);
+    pki.issuing = issue("issuing", &pki.root, true, NULL, -day, day);
+    pki.vendor = issue("vendor", NULL, true, NULL, -day, day);
+    pki.stranger = issue("stranger", NULL, true, NULL, -day, day);
+    pki.server =
+        issue("localhost", &pki.issuing, false, "serverAuth", -day, day);
+    pki.own = issue("own", &pki.issuing, false, "clientAuth", -day, day);
+    pki.idevid = issue("idevid", &pki.vendor, false, NULL, -day, day);
+    pki.foreign =
+        issue("foreign", &pki.stranger, false, "clientAuth", -day, day);
+    pki.expired =
+        issue("expired", &pki.issuing, false, "clientAuth", -2 * day, -60);
+    pki.server_eku =
+        issue("wrong", &pki.issuing, false, "serverAuth", -day, day);
+}
+
+char *
+pem_of(X509 *cert, EVP_PKEY *key)
+{
+    char *data;
+    BIO *out = BIO_new(BIO_s_mem());
+    if (cert != NULL)
+        PEM_write_bio_X509(out, cert);
+    if (key != NULL)
+        PEM_write_bio_PrivateKey(out, key, NULL, NULL, 0, NULL, NULL);
+    size_t len = (size_t)BIO_get_mem_data(out, &data);
+    char *copy = strndup(data, len);
+    BIO_free(out);
+    return copy;
+}
+
+/* --- the server --- */
+
+static struct tls *
+make_tls(void)
+{
+    char *key = pem_of(NULL, pki.server.key);
+    char *chain = pem_of(pki.server.cert, NULL);
+    char *own = pem_of(pki.issuing.cert, NULL);
+    char *vendor = pem_of(pki.vendor.cert, NULL);
+    struct tls_anchors maker = {"acme", span_str(vendor)};
+    struct tls_settings settings = {.key_pem = span_str(key),
+                                    .chain_pem = span_str(chain),
+                                    .ask_client = true,
+                                    .own_pem = span_str(own),
+                                    .manufacturers = &maker,
+                                    .num_manufacturers = 1,
+                                    .staple = SPAN_LIT("0staple")};
+    struct tls *tls = NULL;
+    enum bv_err err = tls_new(&settings, &tls);
+    assert(err == BV_OK);
+    free(key);
+    free(chain);
+    free(own);
+    free(vendor);
+    return tls;
+}
+
+static void
+reply(struct exchange *exchange, struct span body)
+{
+    struct exchange_answer answer = {
+        .status = 200, .content_type = "text/plain", .body = body};
+    exchange_reply(exchange, &answer, NULL);
+}
+
+static void
+reply_facts(struct exchange *exchange)
+{
+    uint8_t raw[512];
+    struct sink out = SINK_ARRAY(raw);
+    sink_str(&out, "trust=");
+    sink_dec(&out, exchange->tls->trust);
+    sink_str(&out, " name=");
+    sink_str(&out, exchange->tls->trust_name);
+    sink_str(&out, " cert=");
+    sink_dec(&out, exchange->tls->peer_cert.len);
+    sink_str(&out, " binding=");
+    sink_hex(&out, exchange->tls->binding);
+    sink_str(&out, ";");
+    reply(exchange, sink_view(&out));
+}
+
+static void
+reply_file(struct exchange *exchange)
+{
+    struct exchange_answer answer = {.status = 200};
+    FILE *file = tmpfile();
+    for (int i = 0; i < 100000; i++)
+        fprintf(file, "%09d\n", i);
+    fflush(file);
+    exchange_reply_file(exchange, &answer, fileno(file), 10, 999990, NULL);
+    fclose(file);
+}
+
+static void
+on_late(void *ctx)
+{
+    struct server *server = ctx;
+    while (server->num_late > 0)
+        reply(server->late[--server->num_late], SPAN_LIT("late\n"));
+}
+
+static void
+on_admit(void *ctx, struct exchange *exchange)
+{
+    struct exchange_answer no = {.status = 404, .body = SPAN_LIT("no\n")};
+    if (span_eq_str(exchange->request.path, "/none"))
+        exchange_reply(exchange, &no, NULL);
+    else if (span_eq_str(exchange->request.path, "/tiny"))
+        exchange->max_body = 4;
+}
+
+static void
+on_request(void *ctx, struct exchange *exchange)
+{
+    static uint8_t big[8 << 20];
+    struct server *server = ctx;
+    struct span path = exchange->request.path;
+    if (span_eq_str(path, "/facts")) {
+        reply_facts(exchange);
+    } else if (span_eq_str(path, "/late")) {
+        server->late[server->num_late++] = exchange;
+        loop_timer_start(server->late_timer, 100);
+    } else if (span_eq_str(path, "/never")) {
+        server->late[server->num_late++] = exchange; /* at server_stop */
+    } else if (span_eq_str(path, "/big")) {
+        reply(exchange, SPAN_ARRAY(big));
+    } else if (span_eq_str(path, "/file")) {
+        reply_file(exchange);
+    } else {
+        reply(exchange, exchange->body);
+    }
+}
+
+static void
+on_refused(void *ctx, const struct net_refusal *refusal)
+{
+    struct server *server = ctx;
+    server->refused++;
+    server->last_refusal = refusal->err;
+}
+
+static void
+on_drained(void *ctx)
+{
+    ((struct server *)ctx)->drained = true;
+}
+
+static void
+on_order(void *ctx, unsigned events)
+{
+    struct server *server = ctx;
+    char order = 0;
+    if (read(server->orders[0], &order, 1) != 1)
+        return;
+    if (order == 'd')
+        net_drain(server->net, on_drained, server);
+    if (order == 'q')
+        loop_stop(server->loop);
+    if (order == 'r') {
+        struct tls *tls = make_tls();
+        net_set_tls(server->net, tls);
+        tls_unref(tls);
+    }
+}
+
+static void *
+run(void *arg)
+{
+    struct server *server = arg;
+    loop_run(server->loop);
+    server->counts = net_counts(server->net);
+    net_free(server->net);
+    on_late(server); /* into the void, but each must be answered */
+    loop_watch_free(server->watch);
+    loop_timer_free(server->late_timer);
+    loop_free(server->loop);
+    return NULL;
+}
+
+void
+server_init(struct server *server, bool secure)
+{
+    memset(server, 0, sizeof(*server));
+    server->secure = secure;
+    server->limits = net_limits_default();
+    server->limits.handshake_ms = 300;
+    server->limits.request_ms = 300;
+    server->limits.idle_ms = 2000;
+    server->limits.write_ms = 300;
+    server->limits.write_rate = 1 << 30;
+    server->limits.linger_ms = 200;
+}
+
+static int
+listen_any(int *ret_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int bad = bind(fd, (struct sockaddr *)&at, sizeof(at));
+    bad |= listen(fd, 1024);
+    bad |= getsockname(fd, (struct sockaddr *)&at, &len);
+    assert(bad == 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+#define MUST(expr)                                                             \
+    do {                                                                       \
+        enum bv_err must_err_ = (expr);                                        \
+        if (must_err_ != BV_OK) {                                              \
+            fprintf(stderr, "%s: %s\n", #expr, err_name(must_err_));           \
+            abort();                                                           \
+        }                                                                      \
+    } while (0)
+
+void
+server_start(struct server *server)
+{
+    struct net_service service = {.admit = on_admit,
+                                  .request = on_request,
+                                  .refused = on_refused,
+                                  .ctx = server};
+    int bad = pipe(server->orders);
+    assert(bad == 0);
+    MUST(loop_new(&server->loop));
+    MUST(net_new(server->loop, &server->limits, &service, &server->net));
+    MUST(loop_timer_new(server->loop, on_late, server, &server->late_timer));
+    MUST(loop_watch_new(server->loop, server->orders[0], LOOP_READ, on_order,
+                        server, &server->watch));
+    if (server->secure) {
+        struct tls *tls = make_tls();
+        net_set_tls(server->net, tls);
+        tls_unref(tls);
+    }
+    MUST(net_listen(server->net, listen_any(&server->port), server->secure));
+    bad = pthread_create(&server->thread, NULL, run, server);
+    assert(bad == 0);
+}
+
+void
+server_order(struct server *server, char order)
+{
+    ssize_t put = write(server->orders[1], &order, 1);
+    assert(put == 1);
+}
+
+void
+server_stop(struct server *server)
+{
+    server_order(server, 'q');
+    pthread_join(server->thread, NULL);
+    close(server->orders[0]);
+    close(server->orders[1]);
+}
+
+/* --- clients --- */
+
+int64_t
+now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int
+client_connect(const struct server *server)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)server->port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {.tv_sec = 5};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int bad = connect(fd, (struct sockaddr *)&to, sizeof(to));
+    assert(bad == 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    return fd;
+}
+
+void
+client_send(int fd, const char *text)
+{
+    (void)!send(fd, text, strlen(text), MSG_NOSIGNAL);
+}
+
+size_t
+client_read_all(int fd, char *text, size_t cap, int ms, bool *ret_ended)
+{
+    size_t len = 0;
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    *ret_ended = false;
+    while (len + 1 < cap && poll(&ready, 1, ms) == 1) {
+        ssize_t got = recv(fd, text + len, cap - 1 - len, 0);
+        if (got <= 0) {
+            *ret_ended = true;
+            break;
+        }
+        len += (size_t)got;
+    }
+    text[len] = '\0';
+    return len;
+}
+
+static int
+count_of(const char *text, const char *want)
+{
+    int count = 0;
+    for (const char *at = text; (at = strstr(at, want)) != NULL; at++)
+        count++;
+    return count;
+}
+
+void
+client_expect(int fd, const char *want, int count)
+{
+    static char text[65536];
+    size_t len = 0;
+    text[0] = '\0';
+    while (count_of(text, want) < count) {
+        ssize_t got = recv(fd, text + len, sizeof(text) - 1 - len, 0);
+        if (got <= 0) {
+            fprintf(stderr, "wanted %d of \"%s\", got:\n%s\n", count, want,
+                    text);
+            abort();
+        }
+        len += (size_t)got;
+        text[len] = '\0';
+    }
+}
+
+void
+tls_client_open(struct tls_client *client, const struct server *server,
+                int version, const struct issued *who, const char *suites)
+{
+    memset(client, 0, sizeof(*client));
+    client->fd = client_connect(server);
+    client->ctx = SSL_CTX_new(TLS_client_method());
+    if (version != 0) {
+        SSL_CTX_set_min_proto_version(client->ctx, version);
+        SSL_CTX_set_max_proto_version(client->ctx, version);
+    }
+    if (suites != NULL) {
+        SSL_CTX_set_security_level(client->ctx, 0);
+        SSL_CTX_set_cipher_list(client->ctx, suites);
+    }
+    if (who != NULL) {
+        SSL_CTX_use_certificate(client->ctx, who->cert);
+        SSL_CTX_use_PrivateKey(client->ctx, who->key);
+    }
+    client->ssl = SSL_new(client->ctx);
+    SSL_set_tlsext_status_type(client->ssl, TLSEXT_STATUSTYPE_ocsp);
+    SSL_set_fd(client->ssl, client->fd);
+    ERR_clear_error();
+    client->ok = SSL_connect(client->ssl) == 1;
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    snprintf(client->alert, sizeof(client->alert), "%s",
+             reason != NULL ? reason : "");
+}
+
+void
+tls_client_ask(struct tls_client *client, const char *request, char *text,
+               size_t cap)
+{
+    size_t len = 0;
+    text[0] = '\0';
+    ERR_clear_error();
+    if (!client->ok ||
+        SSL_write(client->ssl, request, (int)strlen(request)) <= 0)
+        return;
+    int got = SSL_read(client->ssl, text, (int)cap - 1);
+    if (got > 0)
+        len = (size_t)got;
+    text[len] = '\0';
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    if (got <= 0)
+        snprintf(client->alert, sizeof(client->alert), "%s",
+                 reason != NULL ? reason : "");
+}
+
+void
+tls_client_close(struct tls_client *client)
+{
+    SSL_free(client->ssl);
+    SSL_CTX_free(client->ctx);
+    close(client->fd);
+}

@@ -1,0 +1,82 @@
+/* A real server on a loop of its own thread, and clients that speak to it with
+ * blocking sockets from the test's. */
+#ifndef TESTS_UNIT_NET_HARNESS_H
+#define TESTS_UNIT_NET_HARNESS_H
+
+#include <openssl/ssl.h>
+#include <pthread.h>
+
+#include "net/net.h"
+#include "net/tls.h"
+
+/* --- certificates, made once --- */
+
+struct issued {
+    X509 *cert;
+    EVP_PKEY *key;
+};
+
+struct pki {
+    struct issued root, issuing, vendor, stranger; /* CAs */
+    struct issued server, own, idevid, foreign, expired, server_eku;
+};
+extern struct pki pki;
+void pki_make(void);
+/* pem_of: malloc'ed, of cert and/or key (either may be NULL). */
+char *pem_of(X509 *cert, EVP_PKEY *key);
+
+/* --- the server --- */
+
+struct server {
+    struct loop *loop;
+    struct net *net;
+    struct net_limits limits;
+    bool secure;
+    struct tls *tls;
+    int port;
+    int orders[2]; /* a pipe: one octet is one order */
+    pthread_t thread;
+    struct loop_watch *watch;
+    struct loop_timer *late_timer;
+    struct exchange *late[64];
+    size_t num_late;
+    /* what happened; read after server_stop */
+    unsigned refused;
+    enum bv_err last_refusal;
+    struct net_counts counts;
+    bool drained;
+};
+
+/* limits: small ones to begin with; change them before server_start. */
+void server_init(struct server *server, bool secure);
+void server_start(struct server *server);
+void server_stop(struct server *server);
+void server_order(struct server *server, char order); /* 'd'rain 'r'eload */
+
+/* --- clients --- */
+
+int client_connect(const struct server *server);
+void client_send(int fd, const char *text);
+/* client_read_all: to the end of the stream, or until ms have passed without
+ * anything (then *ret_ended is false). Returns octets; text is terminated. */
+size_t client_read_all(int fd, char *text, size_t cap, int ms, bool *ret_ended);
+/* client_expect reads until want has appeared count times; fails after 5 s. */
+void client_expect(int fd, const char *want, int count);
+int64_t now_ms(void);
+
+struct tls_client {
+    SSL_CTX *ctx;
+    SSL *ssl;
+    int fd;
+    bool ok;
+    char alert[64]; /* reason of the failure */
+};
+/* version 0: any. who NULL: no certificate. */
+void tls_client_open(struct tls_client *client, const struct server *server,
+                     int version, const struct issued *who, const char *suites);
+/* tls_client_ask returns the whole answer in text; "" if none came. */
+void tls_client_ask(struct tls_client *client, const char *request, char *text,
+                    size_t cap);
+void tls_client_close(struct tls_client *client);
+
+#endif
