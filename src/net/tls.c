@@ -12,7 +12,6 @@
 
 struct tls {
     unsigned refs; /* one loop, one thread: a plain count */
-    OSSL_LIB_CTX *lib;
     SSL_CTX *ctx;
     struct tls_trust trust;
     uint8_t *staple;
@@ -49,6 +48,11 @@ BV_AUTO_DEFINE(tls_conn, struct tls_conn, tls_conn_free)
 #define GROUPS         "P-256:X25519:P-384"
 #define SECURITY_LEVEL 2 /* 112 bits: RSA from 2048, no SHA-1 */
 
+/* One library context for the process, apart from the default one, so that no
+ * lock is shared with anybody and no configuration file is read. It is never
+ * freed: OpenSSL keeps references to it for every thread that used it. */
+static OSSL_LIB_CTX *lib;
+
 static int
 never_ask(char *buffer, int size, int writing, void *arg)
 {
@@ -64,7 +68,7 @@ use_key(struct tls *tls, struct span pem)
     if (in == NULL)
         return BV_E_NO_MEMORY;
     bv_auto(pkey) EVP_PKEY *key =
-        PEM_read_bio_PrivateKey_ex(in, NULL, never_ask, NULL, tls->lib, NULL);
+        PEM_read_bio_PrivateKey_ex(in, NULL, never_ask, NULL, lib, NULL);
     if (key == NULL)
         return BV_E_BAD_CONFIG;
     if (SSL_CTX_use_PrivateKey(tls->ctx, key) != 1)
@@ -75,7 +79,7 @@ use_key(struct tls *tls, struct span pem)
 static enum bv_err
 use_next_cert(struct tls *tls, BIO *in, bool first, bool *ret_more)
 {
-    bv_auto(cert) X509 *cert = X509_new_ex(tls->lib, NULL);
+    bv_auto(cert) X509 *cert = X509_new_ex(lib, NULL);
     if (cert == NULL)
         return BV_E_NO_MEMORY;
     *ret_more = PEM_read_bio_X509(in, &cert, NULL, NULL) != NULL;
@@ -201,16 +205,17 @@ tls_new(const struct tls_settings *settings, struct tls **ret_tls)
     if (tls == NULL)
         return BV_E_NO_MEMORY;
     tls->refs = 1;
-    tls->lib = OSSL_LIB_CTX_new();
-    if (tls->lib == NULL)
+    if (lib == NULL)
+        lib = OSSL_LIB_CTX_new();
+    if (lib == NULL)
         return BV_E_NO_MEMORY;
-    tls->ctx = SSL_CTX_new_ex(tls->lib, NULL, TLS_server_method());
+    tls->ctx = SSL_CTX_new_ex(lib, NULL, TLS_server_method());
     if (tls->ctx == NULL)
         return BV_E_CRYPTO;
     BV_TRY(set_policy(tls->ctx));
     BV_TRY(use_chain(tls, settings->chain_pem));
     BV_TRY(use_key(tls, settings->key_pem));
-    BV_TRY(tls_trust_init(&tls->trust, tls->lib, settings));
+    BV_TRY(tls_trust_init(&tls->trust, lib, settings));
     if (settings->ask_client)
         ask_clients(tls);
     BV_TRY(tls_set_staple(tls, settings->staple));
@@ -233,7 +238,6 @@ tls_unref(struct tls *tls)
         return;
     SSL_CTX_free(tls->ctx);
     tls_trust_done(&tls->trust);
-    OSSL_LIB_CTX_free(tls->lib);
     free(tls->staple);
     free(tls);
 }

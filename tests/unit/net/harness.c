@@ -76,6 +76,16 @@ pki_make(void)
         issue("wrong", &pki.issuing, false, "serverAuth", -day, day);
 }
 
+void
+pki_free(void)
+{
+    struct issued *all = (struct issued *)&pki;
+    for (size_t i = 0; i < sizeof(pki) / sizeof(*all); i++) {
+        X509_free(all[i].cert);
+        EVP_PKEY_free(all[i].key);
+    }
+}
+
 char *
 pem_of(X509 *cert, EVP_PKEY *key)
 {

@@ -22,6 +22,7 @@ struct pki {
 };
 extern struct pki pki;
 void pki_make(void);
+void pki_free(void);
 /* pem_of: malloc'ed, of cert and/or key (either may be NULL). */
 char *pem_of(X509 *cert, EVP_PKEY *key);
 

@@ -1,0 +1,365 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <openssl/err.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness.h"
+
+#define FACTS "GET /facts HTTP/1.1\r\nHost: a\r\n\r\n"
+
+static char text[65536];
+
+static void
+begin(struct server *server)
+{
+    server_init(server, true);
+    server->limits.request_ms = 2000;
+    server->limits.handshake_ms = 1000;
+    server_start(server);
+}
+
+/* The client's own view of the binding, as the answer prints it. */
+static void
+own_binding(struct tls_client *client, int version, char hex[160])
+{
+    uint8_t raw[64];
+    size_t len = 32;
+    if (version == TLS1_3_VERSION)
+        assert_int_equal(SSL_export_keying_material(
+                             client->ssl, raw, 32, "EXPORTER-Channel-Binding",
+                             24, (const uint8_t *)"", 0, 1),
+                         1);
+    else
+        len = SSL_get_finished(client->ssl, raw, sizeof(raw));
+    assert_in_range(len, 12, 32);
+    strcpy(hex, "binding=");
+    for (size_t i = 0; i < len; i++)
+        sprintf(hex + 8 + 2 * i, "%02x", raw[i]);
+    strcat(hex, ";");
+}
+
+static void
+check_accepted(int version, const struct issued *who, const char *want)
+{
+    struct server server;
+    struct tls_client client;
+    char hex[160];
+    begin(&server);
+    tls_client_open(&client, &server, version, who, NULL);
+    assert_true(client.ok);
+    tls_client_ask(&client, FACTS, text, sizeof(text));
+    if (strstr(text, want) == NULL)
+        fail_msg("wanted %s, got %s", want, text);
+    own_binding(&client, version, hex);
+    assert_non_null(strstr(text, hex));
+    assert_int_equal(SSL_session_reused(client.ssl), 0);
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
+test_trust_and_binding(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (int i = 0; i < 2; i++) {
+        check_accepted(versions[i], NULL, "trust=0 name= cert=0 ");
+        check_accepted(versions[i], &pki.own, "trust=1 name= cert=");
+        check_accepted(versions[i], &pki.idevid, "trust=2 name=acme cert=");
+    }
+}
+
+/* In TLS 1.3 the client learns of a refused certificate with its first read. */
+static void
+check_refused(int version, const struct issued *who, const char *alert,
+              enum bv_err err)
+{
+    struct server server;
+    struct tls_client client;
+    begin(&server);
+    tls_client_open(&client, &server, version, who, NULL);
+    tls_client_ask(&client, FACTS, text, sizeof(text));
+    assert_string_equal(text, "");
+    if (strstr(client.alert, alert) == NULL)
+        fail_msg("wanted %s, got \"%s\"", alert, client.alert);
+    tls_client_close(&client);
+    server_stop(&server);
+    assert_int_equal(server.last_refusal, err);
+    assert_int_equal(server.refused, 1);
+    assert_int_equal(server.counts.requests, 0);
+    assert_int_equal(server.counts.handshake_failed, 1);
+}
+
+static void
+test_refused_certificates(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (int i = 0; i < 2; i++) {
+        check_refused(versions[i], &pki.foreign, "alert unknown ca",
+                      BV_E_REFUSED);
+        check_refused(versions[i], &pki.expired, "alert certificate expired",
+                      BV_E_EXPIRED);
+        check_refused(versions[i], &pki.server_eku,
+                      "alert unsupported certificate", BV_E_REFUSED);
+    }
+}
+
+static void
+test_no_session_is_ever_resumed(void **state)
+{
+    struct server server;
+    struct tls_client first, second;
+    begin(&server);
+    tls_client_open(&first, &server, TLS1_2_VERSION, &pki.own, NULL);
+    assert_true(first.ok);
+    SSL_SESSION *session = SSL_get1_session(first.ssl);
+    assert_false(SSL_SESSION_has_ticket(session));
+    memset(&second, 0, sizeof(second));
+    second.fd = client_connect(&server);
+    second.ctx = SSL_CTX_new(TLS_client_method());
+    second.ssl = SSL_new(second.ctx);
+    SSL_set_session(second.ssl, session);
+    SSL_set_fd(second.ssl, second.fd);
+    assert_int_equal(SSL_connect(second.ssl), 1);
+    assert_int_equal(SSL_session_reused(second.ssl), 0);
+    SSL_SESSION_free(session);
+    tls_client_close(&first);
+    tls_client_close(&second);
+    server_stop(&server);
+}
+
+static void
+check_suite(const char *suite, bool ok)
+{
+    struct server server;
+    struct tls_client client;
+    begin(&server);
+    tls_client_open(&client, &server, TLS1_2_VERSION, NULL, suite);
+    if (client.ok != ok)
+        fail_msg("%s: %s", suite, client.alert);
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
+test_suites(void **state)
+{
+    check_suite("ECDHE-ECDSA-AES128-GCM-SHA256", true);
+    check_suite("ECDHE-ECDSA-AES128-CCM", true);
+    check_suite("ECDHE-ECDSA-AES128-CCM8", true);
+    check_suite("ECDHE-ECDSA-AES128-SHA", false);
+    check_suite("ECDHE-ECDSA-AES256-CCM8", false);
+    check_suite("ECDHE-ECDSA-NULL-SHA", false);
+}
+
+static void
+test_old_versions_are_refused(void **state)
+{
+    struct server server;
+    struct tls_client client;
+    begin(&server);
+    tls_client_open(&client, &server, TLS1_1_VERSION, NULL, "ALL:@SECLEVEL=0");
+    assert_false(client.ok);
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
+test_stapled_answer(void **state)
+{
+    struct server server;
+    struct tls_client client;
+    const uint8_t *staple;
+    begin(&server);
+    tls_client_open(&client, &server, 0, NULL, NULL);
+    long len = SSL_get_tlsext_status_ocsp_resp(client.ssl, &staple);
+    assert_int_equal(len, 7);
+    assert_memory_equal(staple, "0staple", 7);
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
+test_reload_keeps_connections(void **state)
+{
+    struct server server;
+    struct tls_client old, new;
+    struct issued was;
+    begin(&server);
+    tls_client_open(&old, &server, 0, &pki.own, NULL);
+    tls_client_ask(&old, FACTS, text, sizeof(text));
+    assert_non_null(strstr(text, "trust=1"));
+    was = pki.server;
+    pki.server = pki.server_eku; /* any other serverAuth certificate */
+    server_order(&server, 'r');
+    X509 *shown = NULL;
+    for (int i = 0; i < 100 && shown == NULL; i++) {
+        tls_client_open(&new, &server, 0, NULL, NULL);
+        shown = SSL_get1_peer_certificate(new.ssl);
+        if (X509_cmp(shown, pki.server_eku.cert) != 0) {
+            X509_free(shown);
+            shown = NULL;
+        }
+        tls_client_close(&new);
+    }
+    assert_non_null(shown);
+    X509_free(shown);
+    pki.server = was;
+    tls_client_ask(&old, FACTS, text, sizeof(text));
+    assert_non_null(strstr(text, "trust=1"));
+    tls_client_close(&old);
+    server_stop(&server);
+}
+
+static void
+test_half_open_handshake_ends(void **state)
+{
+    struct server server;
+    bool ended;
+    server_init(&server, true);
+    server_start(&server);
+    int64_t began = now_ms();
+    int fd = client_connect(&server);
+    client_send(fd, "\x16\x03\x01"); /* the start of a record */
+    client_read_all(fd, text, sizeof(text), 2000, &ended);
+    assert_true(ended);
+    assert_in_range(now_ms() - began, 200, 1500);
+    close(fd);
+    server_stop(&server);
+    assert_int_equal(server.last_refusal, BV_E_TIMEOUT);
+}
+
+static void
+test_plain_http_on_the_tls_port(void **state)
+{
+    struct server server;
+    bool ended;
+    begin(&server);
+    int fd = client_connect(&server);
+    client_send(fd, FACTS);
+    client_read_all(fd, text, sizeof(text), 2000, &ended);
+    assert_true(ended);
+    assert_null(strstr(text, "trust="));
+    close(fd);
+    server_stop(&server);
+    assert_int_equal(server.refused, 1);
+}
+
+static void
+test_big_answer(void **state)
+{
+    struct server server;
+    struct tls_client client;
+    size_t total = 0;
+    begin(&server);
+    tls_client_open(&client, &server, 0, NULL, NULL);
+    SSL_write(client.ssl, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n", 31);
+    while (total < 8 << 20) {
+        int got = SSL_read(client.ssl, text, sizeof(text));
+        assert_true(got > 0);
+        total += (size_t)got;
+    }
+    /* The last octets of it (they are zero), then the next answer. */
+    int got = 0;
+    SSL_write(client.ssl, FACTS, sizeof(FACTS) - 1);
+    while (memmem(text, (size_t)got, "trust=0", 7) == NULL) {
+        got = SSL_read(client.ssl, text, sizeof(text));
+        assert_true(got > 0);
+    }
+    tls_client_close(&client);
+    server_stop(&server);
+    assert_int_equal(server.counts.requests, 2);
+}
+
+static void
+test_pipelined_in_one_record(void **state)
+{
+    struct server server;
+    struct tls_client client;
+    int count = 0;
+    begin(&server);
+    tls_client_open(&client, &server, 0, NULL, NULL);
+    static const char late[] = "GET /late HTTP/1.1\r\nHost: a\r\n\r\n";
+    char many[sizeof(late) * 20] = "";
+    for (int i = 0; i < 10; i++) /* each waits: the rest stays unread */
+        strcat(many, i % 5 == 0 ? late : FACTS);
+    SSL_write(client.ssl, many, (int)strlen(many));
+    while (count < 10) {
+        int got = SSL_read(client.ssl, text, sizeof(text) - 1);
+        assert_true(got > 0);
+        text[got] = '\0';
+        for (char *at = text; (at = strstr(at, "HTTP/1.1 200")) != NULL; at++)
+            count++;
+    }
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static enum bv_err
+settings_err(const char *key, const char *chain, const char *own)
+{
+    struct tls *tls = NULL;
+    struct tls_settings settings = {.key_pem = span_str(key),
+                                    .chain_pem = span_str(chain),
+                                    .own_pem = span_str(own),
+                                    .ask_client = true};
+    enum bv_err err = tls_new(&settings, &tls);
+    tls_unref(tls);
+    return err;
+}
+
+static void
+test_settings_are_checked(void **state)
+{
+    char *key = pem_of(NULL, pki.server.key);
+    char *other = pem_of(NULL, pki.own.key);
+    char *chain = pem_of(pki.server.cert, NULL);
+    assert_int_equal(settings_err(key, chain, chain), BV_OK);
+    assert_int_equal(settings_err(other, chain, chain), BV_E_WRONG_KEY);
+    assert_int_equal(settings_err("", chain, chain), BV_E_BAD_CONFIG);
+    assert_int_equal(settings_err(key, "", chain), BV_E_BAD_CONFIG);
+    assert_int_equal(settings_err(key, chain, "garbage"), BV_E_BAD_CONFIG);
+    free(key);
+    free(other);
+    free(chain);
+}
+
+static int
+make(void **state)
+{
+    pki_make();
+    return 0;
+}
+
+static int
+unmake(void **state)
+{
+    pki_free();
+    return 0;
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_trust_and_binding),
+        cmocka_unit_test(test_refused_certificates),
+        cmocka_unit_test(test_no_session_is_ever_resumed),
+        cmocka_unit_test(test_suites),
+        cmocka_unit_test(test_old_versions_are_refused),
+        cmocka_unit_test(test_stapled_answer),
+        cmocka_unit_test(test_reload_keeps_connections),
+        cmocka_unit_test(test_half_open_handshake_ends),
+        cmocka_unit_test(test_plain_http_on_the_tls_port),
+        cmocka_unit_test(test_big_answer),
+        cmocka_unit_test(test_pipelined_in_one_record),
+        cmocka_unit_test(test_settings_are_checked),
+    };
+    return cmocka_run_group_tests(tests, make, unmake);
+}
