@@ -321,8 +321,7 @@ look_up(struct responder *responder, const struct issuer *issuer,
 {
     uint64_t word;
 
-    if (find_by_id(responder, id) != issuer ||
-        serial_open(responder->serial, id->serial, ret_index) != BV_OK)
+    if (serial_open(responder->serial, id->serial, ret_index) != BV_OK)
         return 0;
     word = statusmap_get(responder->map, *ret_index);
     return statusmap_issuer(word) == issuer->id ? word : 0;
@@ -397,6 +396,18 @@ is_ready(const struct responder *responder, const struct issuer *issuer,
            issuer->now.not_after > now;
 }
 
+/* The one issuer of all certificates asked for, or NULL. */
+static struct issuer *
+find_issuer(const struct responder *responder,
+            const struct ocsp_request *request)
+{
+    struct issuer *issuer = find_by_id(responder, &request->certs[0]);
+    for (unsigned i = 1; i < request->num_certs; i++)
+        if (find_by_id(responder, &request->certs[i]) != issuer)
+            return NULL;
+    return issuer;
+}
+
 void
 responder_answer(struct responder *responder, struct span request_der,
                  int64_t now, uint8_t buf[RESPONDER_ANSWER_MAX],
@@ -411,7 +422,7 @@ responder_answer(struct responder *responder, struct span request_der,
         answer_error(ret_reply, buf, OCSP_ANSWER_MALFORMED);
         return;
     }
-    issuer = find_by_id(responder, &request.certs[0]);
+    issuer = find_issuer(responder, &request);
     if (issuer == NULL) {
         answer_error(ret_reply, buf, OCSP_ANSWER_UNAUTHORIZED);
         return;

@@ -4,11 +4,12 @@
  *
  * Each CA has a delegated responder key and certificate. Rules:
  *   malformed request              -> malformedRequest
- *   issuer of the first certificate not ours -> unauthorized
+ *   an issuer that is not ours, or two issuers in one request (no delegate
+ *   speaks for both, and clients refuse such answers whole) -> unauthorized
  *   no responder certificate, or one that has expired, or no map yet
  *                                  -> tryLater
- *   a serial that is not ours, a word of 0, a word of another issuer, a
- *   further certificate of another issuer    -> unknown
+ *   a serial that is not ours, a word of 0, a word of another issuer
+ *                                  -> unknown
  *   word good / revoked            -> good / revoked with time and reason
  * thisUpdate is back-dated for slow clocks of devices; nextUpdate never passes
  * the responder certificate's notAfter.

@@ -1,0 +1,420 @@
+/* The server and the client halves against each other, in one process. */
+#include "signer/server.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "proc/channel.h"
+#include "signer/client.h"
+#include "signer/soft.h"
+#include "tests/unit/pki/certs.h"
+#include "wire/ocsp.h"
+#include "wire/pem.h"
+
+#define PASS SPAN_LIT("pass phrase")
+
+static struct test_cert ca;
+static uint8_t ca_pem_buf[KEY_PEM_MAX], ca_cert_buf[4096], log_buf[KEY_PEM_MAX];
+static struct signer_server_key keys[3];
+static char dir[64];
+
+static struct {
+    uint64_t ticket;
+    enum bv_err err;
+    uint8_t data[LIMIT_SPKI];
+    size_t len;
+} results[64];
+static unsigned num_results;
+
+static void
+done(void *user, uint64_t ticket, enum bv_err err, struct span result)
+{
+    assert_true(num_results < 64);
+    results[num_results].ticket = ticket;
+    results[num_results].err = err;
+    results[num_results].len = result.len;
+    if (result.len != 0)
+        memcpy(results[num_results].data, result.data, result.len);
+    num_results++;
+}
+
+static int
+make_ca(void **state)
+{
+    struct sink out = SINK_ARRAY(ca_pem_buf), cert = SINK_ARRAY(ca_cert_buf);
+    struct sink log = SINK_ARRAY(log_buf);
+    struct key *log_key = test_key(ALG_KEY_ED25519, 0);
+    int64_t now = (int64_t)time(NULL);
+
+    test_issue(&ca, test_key(ALG_KEY_P256, 0), "CA", TEST_CA, NULL,
+               SPAN_LIT("\x01"), now - 1000, now + 100000, NULL);
+    if (key_seal(ca.key, PASS, &out) != BV_OK ||
+        key_seal(log_key, PASS, &log) != BV_OK)
+        return -1;
+    key_free(log_key);
+    pem_encode(&cert, PEM_CERTIFICATE, ca.der);
+    keys[0] = (struct signer_server_key){"ca", sink_view(&out),
+                                         sink_view(&cert), SPAN_EMPTY};
+    keys[1] = (struct signer_server_key){"log", sink_view(&log), SPAN_EMPTY,
+                                         SPAN_EMPTY};
+    keys[2] =
+        (struct signer_server_key){"root", SPAN_EMPTY, SPAN_EMPTY, SPAN_EMPTY};
+    (void)snprintf(dir, sizeof dir, "/tmp/signer-XXXXXX");
+    return mkdtemp(dir) == NULL ? -1 : 0;
+}
+
+static int
+drop_ca(void **state)
+{
+    char path[128];
+    key_free(ca.key);
+    (void)snprintf(path, sizeof path, "%s/ocsp-ca.pem", dir);
+    (void)unlink(path);
+    return rmdir(dir);
+}
+
+static struct signer_server *
+new_server(void)
+{
+    struct signer_server *server = NULL;
+    struct signer_server_config config = {
+        .keys = keys,
+        .num_keys = 3,
+        .passphrase = PASS,
+        .ca_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+    };
+    assert_int_equal(signer_server_new(&config, &server), BV_OK);
+    return server;
+}
+
+static void
+join(struct signer_server *server, struct signer *client)
+{
+    struct channel *channel = NULL;
+    int fds[2];
+    assert_int_equal(channel_pair(fds), BV_OK);
+    assert_int_equal(signer_server_core(server, fds[0]), BV_OK);
+    assert_int_equal(channel_new(fds[1], PROC_CORE, PROC_SIGNER, &channel),
+                     BV_OK);
+    assert_int_equal(signer_client_attach(client, channel), BV_OK);
+}
+
+static enum bv_err
+step(struct signer_server *server)
+{
+    struct pollfd fds[SIGNER_SERVER_CHANNELS];
+    unsigned n = signer_server_pollfds(server, fds, SIGNER_SERVER_CHANNELS);
+    assert_true(poll(fds, n, 0) >= 0);
+    return signer_server_step(server, fds, n);
+}
+
+static void
+pump(struct signer_server *server, struct signer *client)
+{
+    assert_int_equal(signer_client_flush(client), BV_OK);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(step(server), BV_OK);
+    assert_int_equal(signer_client_step(client), BV_OK);
+}
+
+static void
+signs_in_order(void **state)
+{
+    bv_auto(signer_server) struct signer_server *server = new_server();
+    struct signer client;
+    uint8_t digest[32] = {0};
+
+    num_results = 0;
+    assert_int_equal(signer_client_new(done, NULL, &client), BV_OK);
+    assert_int_equal(client.sign(client.ctx, 1, "ca", SPAN_LIT("x")),
+                     BV_E_UNAVAILABLE);
+    join(server, &client);
+    for (uint64_t i = 0; i < 20; i++)
+        assert_int_equal(
+            client.sign(client.ctx, 100 + i, "ca", SPAN_LIT("a certificate")),
+            BV_OK);
+    assert_int_equal(client.sign(client.ctx, 200, "nobody", SPAN_LIT("x")),
+                     BV_OK);
+    assert_int_equal(client.sign(client.ctx, 201, "root", SPAN_LIT("x")),
+                     BV_OK);
+    assert_int_equal(client.sign(client.ctx, 202, "log", SPAN_LIT("tree")),
+                     BV_OK);
+    assert_int_equal(
+        client.sign_digest(client.ctx, 203, "ca", SPAN_ARRAY(digest)), BV_OK);
+    assert_int_equal(
+        client.sign_digest(client.ctx, 204, "log", SPAN_ARRAY(digest)), BV_OK);
+    assert_int_equal(signer_client_outstanding(&client), 25);
+    pump(server, &client);
+    assert_int_equal(num_results, 25);
+    for (uint64_t i = 0; i < 20; i++) {
+        assert_int_equal(results[i].ticket, 100 + i);
+        assert_int_equal(results[i].err, BV_OK);
+        assert_int_equal(key_verify(ca.key, ALG_SIG_ECDSA_SHA256,
+                                    SPAN_LIT("a certificate"),
+                                    span_of(results[i].data, results[i].len)),
+                         BV_OK);
+    }
+    assert_int_equal(results[20].err, BV_E_WRONG_KEY);
+    assert_int_equal(results[21].err, BV_E_WRONG_KEY);
+    assert_int_equal(results[22].err, BV_OK);
+    assert_int_equal(results[22].len, 64);
+    assert_int_equal(results[23].err, BV_OK);
+    assert_int_equal(results[24].err, BV_E_UNSUPPORTED);
+    client.close(client.ctx);
+}
+
+static void
+signer_dies(void **state)
+{
+    struct signer_server *server = new_server();
+    struct signer client;
+
+    num_results = 0;
+    assert_int_equal(signer_client_new(done, NULL, &client), BV_OK);
+    join(server, &client);
+    assert_int_equal(client.sign(client.ctx, 1, "ca", SPAN_LIT("x")), BV_OK);
+    assert_int_equal(client.sign(client.ctx, 2, "ca", SPAN_LIT("x")), BV_OK);
+    assert_int_equal(signer_client_flush(&client), BV_OK);
+    signer_server_free(server);
+    assert_int_equal(signer_client_step(&client), BV_E_CLOSED);
+    assert_int_equal(num_results, 2);
+    assert_int_equal(results[1].ticket, 2);
+    assert_int_equal(results[1].err, BV_E_UNAVAILABLE);
+    assert_int_equal(signer_client_fd(&client), -1);
+    assert_int_equal(client.sign(client.ctx, 3, "ca", SPAN_LIT("x")),
+                     BV_E_UNAVAILABLE);
+    server = new_server(); /* its restart */
+    join(server, &client);
+    assert_int_equal(client.sign(client.ctx, 4, "ca", SPAN_LIT("x")), BV_OK);
+    pump(server, &client);
+    assert_int_equal(num_results, 3);
+    assert_int_equal(results[2].err, BV_OK);
+    signer_server_free(server);
+    client.close(client.ctx);
+}
+
+static void
+install(struct signer_server *server, struct signer *client)
+{
+    struct test_cert cert;
+    struct key *pub = NULL;
+    int64_t now = (int64_t)time(NULL);
+    uint8_t tbs_buf[1500], sig_buf[LIMIT_SIGNATURE];
+    struct sink tbs = SINK_ARRAY(tbs_buf), sig = SINK_ARRAY(sig_buf);
+    struct cert parsed;
+
+    num_results = 0;
+    assert_int_equal(client->ocsp_key(client->ctx, 7, "ca"), BV_OK);
+    pump(server, client);
+    assert_int_equal(num_results, 1);
+    assert_int_equal(results[0].err, BV_OK);
+    struct span spki = span_of(results[0].data, results[0].len);
+    assert_int_equal(key_of_spki_der(spki, &pub), BV_OK);
+    key_free(pub);
+    assert_int_equal(cert_parse(ca.der, &parsed), BV_OK);
+    cert_build_tbs(&tbs, &(struct cert_spec){
+                             .serial = SPAN_LIT("\x07"),
+                             .sig_alg = ALG_SIG_ECDSA_SHA256,
+                             .issuer = parsed.subject,
+                             .subject = parsed.subject,
+                             .not_before = now - 1000,
+                             .not_after = now + 9000,
+                             .spki = spki,
+                             .extensions = parsed.extensions,
+                         });
+    assert_int_equal(key_sign(ca.key, sink_view(&tbs), &sig), BV_OK);
+    struct sink out = SINK_ARRAY(cert.buf);
+    cert_assemble(&out, sink_view(&tbs), ALG_SIG_ECDSA_SHA256, sink_view(&sig));
+    num_results = 0;
+    assert_int_equal(client->ocsp_cert(client->ctx, 8, "ca", sink_view(&out)),
+                     BV_OK);
+    assert_int_equal(client->ocsp_cert(client->ctx, 9, "ca", ca.der), BV_OK);
+    pump(server, client);
+    assert_int_equal(num_results, 2);
+    assert_int_equal(results[0].err, BV_OK);
+    assert_int_equal(results[1].err, BV_E_WRONG_KEY);
+}
+
+/* A responder key is made, certified, saved, and found again by the next
+ * signer; a door asks it. */
+static void
+responder_key_lives_on(void **state)
+{
+    static uint8_t file[RESPONDER_FILE_MAX];
+    struct signer_server *server = new_server();
+    struct signer_event event;
+    struct signer client;
+    bool saved = false;
+    char path[128];
+    struct stat st;
+
+    assert_int_equal(signer_client_new(done, NULL, &client), BV_OK);
+    join(server, &client);
+    install(server, &client);
+    while (signer_server_next_event(server, &event))
+        saved |= event.kind == SIGNER_EVENT_OCSP_SAVED && event.err == BV_OK;
+    assert_true(saved);
+    signer_server_free(server);
+
+    (void)snprintf(path, sizeof path, "%s/ocsp-ca.pem", dir);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t len = read(fd, file, sizeof file);
+    assert_true(len > 0);
+    assert_int_equal(close(fd), 0);
+    keys[0].ocsp_pem = span_of(file, (size_t)len);
+    server = new_server();
+    while (signer_server_busy(server))
+        assert_int_equal(step(server), BV_OK);
+    bool ready = false;
+    while (signer_server_next_event(server, &event)) {
+        ready |= event.kind == SIGNER_EVENT_OCSP_READY && event.err == BV_OK;
+        assert_true(event.err == BV_OK);
+    }
+    assert_true(ready);
+    keys[0].ocsp_pem = SPAN_EMPTY;
+    signer_server_free(server);
+    client.close(client.ctx);
+}
+
+static void
+wrong_passphrase(void **state)
+{
+    struct signer_server *server = NULL;
+    struct signer_server_config config = {.keys = keys,
+                                          .num_keys = 1,
+                                          .passphrase = SPAN_LIT("no"),
+                                          .ca_dir = -1};
+    struct signer_event event;
+    struct signer client;
+
+    num_results = 0;
+    assert_int_equal(signer_server_new(&config, &server), BV_OK);
+    assert_int_equal(signer_client_new(done, NULL, &client), BV_OK);
+    join(server, &client);
+    assert_int_equal(client.sign(client.ctx, 1, "ca", SPAN_LIT("x")), BV_OK);
+    pump(server, &client);
+    assert_int_equal(results[0].err, BV_E_WRONG_KEY);
+    assert_true(signer_server_next_event(server, &event));
+    assert_int_equal(event.kind, SIGNER_EVENT_OPENED);
+    assert_int_equal(event.err, BV_E_WRONG_KEY);
+    signer_server_free(server);
+    client.close(client.ctx);
+}
+
+static void
+doors_get_ocsp_and_nothing_else(void **state)
+{
+    bv_auto(signer_server) struct signer_server *server = new_server();
+    struct channel *door = NULL;
+    struct ocsp_reply reply;
+    struct ocsp_response response;
+    struct msg msg;
+    bool got = false;
+    int fds[2];
+
+    assert_int_equal(channel_pair(fds), BV_OK);
+    assert_int_equal(signer_server_door(server, 0, fds[0]), BV_OK);
+    assert_int_equal(channel_new(fds[1], PROC_DOOR, PROC_SIGNER, &door), BV_OK);
+    assert_int_equal(channel_send(door, MSG_OCSP, 77, SPAN_LIT("junk")), BV_OK);
+    assert_int_equal(channel_flush(door), BV_OK);
+    assert_int_equal(step(server), BV_OK);
+    assert_int_equal(channel_fill(door), BV_OK);
+    assert_int_equal(channel_next(door, &got, &msg), BV_OK);
+    assert_true(got);
+    assert_int_equal(msg.id, 77);
+    assert_int_equal(ocsp_reply_decode(msg.body, &reply), BV_OK);
+    assert_int_equal(ocsp_response_parse(reply.response, &response), BV_OK);
+    assert_int_equal(response.status, OCSP_ANSWER_MALFORMED);
+
+    /* a door that pretends to be core ends the signer */
+    static const uint8_t frame[] = {0, 0, 0, 0, 0, MSG_SIGN, 0, 1,
+                                    0, 0, 0, 0, 0, 0,        0, 1};
+    assert_int_equal(write(channel_fd(door), frame, sizeof frame),
+                     sizeof frame);
+    assert_int_equal(step(server), BV_E_BAD_MESSAGE);
+    channel_free(door);
+}
+
+static void
+bad_configurations(void **state)
+{
+    struct signer_server_key twice[2] = {keys[1], keys[1]};
+    struct signer_server_key slash = keys[1], junk = keys[0];
+    struct signer_server *server = NULL;
+    struct signer_server_config config = {
+        .keys = twice, .num_keys = 2, .passphrase = PASS, .ca_dir = -1};
+
+    assert_int_equal(signer_server_new(&config, &server), BV_E_BAD_CONFIG);
+    slash.name = "../x";
+    config.keys = &slash;
+    config.num_keys = 1;
+    assert_int_equal(signer_server_new(&config, &server), BV_E_BAD_CONFIG);
+    junk.cert_pem = SPAN_LIT("junk");
+    config.keys = &junk;
+    assert_int_equal(signer_server_new(&config, &server), BV_E_BAD_CONFIG);
+    server = new_server();
+    config.ca_dir = -1;
+    assert_int_equal(signer_server_reload(server, &config), BV_E_BAD_CONFIG);
+    config.keys = keys;
+    config.num_keys = 3;
+    assert_int_equal(signer_server_reload(server, &config), BV_OK);
+    signer_server_free(server);
+}
+
+static void
+soft(void **state)
+{
+    struct signer signer;
+    struct key *key = NULL;
+    struct span cert;
+
+    num_results = 0;
+    assert_int_equal(signer_soft_new(done, NULL, &signer), BV_OK);
+    assert_int_equal(signer_soft_add(&signer, "ca", test_key(ALG_KEY_P256, 0)),
+                     BV_OK);
+    assert_int_equal(signer_soft_add(&signer, "ca", test_key(ALG_KEY_P256, 0)),
+                     BV_E_CONFLICT);
+    assert_int_equal(signer.sign(signer.ctx, 5, "ca", SPAN_LIT("x")), BV_OK);
+    assert_int_equal(signer.sign(signer.ctx, 6, "no", SPAN_LIT("x")), BV_OK);
+    assert_int_equal(signer.ocsp_key(signer.ctx, 7, "ca"), BV_OK);
+    assert_int_equal(num_results, 0); /* never from inside the call */
+    assert_int_equal(signer_soft_ocsp(&signer, "ca", &key, &cert),
+                     BV_E_NOT_FOUND);
+    signer_soft_run(&signer);
+    assert_int_equal(num_results, 3);
+    assert_int_equal(results[0].err, BV_OK);
+    assert_int_equal(results[1].err, BV_E_WRONG_KEY);
+    assert_int_equal(results[2].err, BV_OK);
+    assert_int_equal(signer.ocsp_cert(signer.ctx, 8, "ca", SPAN_LIT("cert")),
+                     BV_OK);
+    signer_soft_run(&signer);
+    assert_int_equal(signer_soft_ocsp(&signer, "ca", &key, &cert), BV_OK);
+    assert_true(key_match_spki(key, span_of(results[2].data, results[2].len)));
+    assert_true(span_eq_str(cert, "cert"));
+    signer.close(signer.ctx);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(signs_in_order),
+        cmocka_unit_test(signer_dies),
+        cmocka_unit_test(responder_key_lives_on),
+        cmocka_unit_test(wrong_passphrase),
+        cmocka_unit_test(doors_get_ocsp_and_nothing_else),
+        cmocka_unit_test(bad_configurations),
+        cmocka_unit_test(soft),
+    };
+    return cmocka_run_group_tests(tests, make_ca, drop_ca);
+}
