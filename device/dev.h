@@ -66,7 +66,6 @@ struct dev {
     uint32_t trust_fails; /* failed refreshes in a row */
     unsigned cred_turn;   /* which credential is next after a refusal */
     enum dev_cred cred;
-    bool settle; /* a promotion was the last thing that happened */
     bool forced; /* bv_device_renew */
     bool waits_io;
     bool ask_binding; /* csrattrs of this connection asked for it */
@@ -100,6 +99,8 @@ enum bv_err dev_fail(struct dev *dev, enum bv_why why);
 /* dev_yield feeds the watchdog; dev_say tells the observer. */
 void dev_yield(struct dev *dev);
 void dev_say(struct dev *dev, const char *text);
+/* dev_settle takes up the identity that was just promoted. */
+void dev_settle(struct dev *dev);
 /* dev_save writes the commit record. */
 bool dev_save(struct dev *dev, const struct record *record);
 

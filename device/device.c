@@ -295,20 +295,12 @@ resume_pause(struct dev *dev)
             dev, plan_resume(dev->record.due, dev->record.pause, &now));
 }
 
-/* A renewed identity that is still "due" means a clock gone mad: be calm for a
- * quarter of its life by the clock that cannot jump. */
 static enum bv_err
 stage_load(struct dev *dev)
 {
     if (!load_record(dev))
         return BV_E_BUSY;
-    int64_t life = dev->not_after - dev->not_before;
-    uint32_t calm = life / 4 > UINT32_MAX ? UINT32_MAX : (uint32_t)(life / 4);
-    if (dev->settle)
-        dev->calm_mono = dev_mono_after(dev, calm);
-    else
-        resume_pause(dev);
-    dev->settle = false;
+    resume_pause(dev);
     look_at_clock(dev);
     if (dev->trust_mono == 0 && dev->record.trust >= 0)
         dev->trust_mono = dev_mono_after(
@@ -316,6 +308,21 @@ stage_load(struct dev *dev)
                                  : dev_random(dev) % TRUST_SPREAD);
     dev->stage = DEV_REST;
     return BV_OK;
+}
+
+/* A renewed identity that is still "due" means a clock gone mad: be calm for a
+ * quarter of its life by the clock that cannot jump. */
+void
+dev_settle(struct dev *dev)
+{
+    load_identity(dev);
+    int64_t calm = (dev->not_after - dev->not_before) / 4;
+    dev->calm_mono =
+        dev_mono_after(dev, calm > UINT32_MAX ? UINT32_MAX : (uint32_t)calm);
+    dev->retry_mono = 0;
+    dev->cred_turn = 0;
+    dev->forced = false;
+    dev->why = BV_WHY_NONE;
 }
 
 /* --- resting --- */
@@ -422,7 +429,7 @@ fail_trust(struct dev *dev)
 static void
 fail_identity(struct dev *dev, enum bv_why why, uint32_t asked)
 {
-    if (why == BV_WHY_PENDING && dev->record.attempts > 0)
+    if (why == BV_WHY_PENDING && asked > 0 && dev->record.attempts > 0)
         dev->record.attempts--; /* waiting is not failing */
     if (why == BV_WHY_UNAUTHORIZED || why == BV_WHY_SERVER_REFUSED)
         dev->cred_turn++;

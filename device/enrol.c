@@ -367,15 +367,11 @@ dev_stage_commit(struct dev *dev)
     if (!promote(dev))
         return dev_fail(dev, BV_WHY_STORAGE);
     dev->event = had_one ? BV_EVENT_RENEWED : BV_EVENT_ENROLLED;
-    dev->why = BV_WHY_NONE;
-    dev->forced = false;
-    dev->cred_turn = 0;
-    dev->retry_mono = 0;
-    dev->settle = true;
+    dev_settle(dev);
     /* The proof was a look at cacerts: follow it. What fails here will be
      * looked at again; the identity stands. */
     if (follow(dev, &changed) == BV_WHY_NONE)
         dev->trust_mono = dev_mono_after(dev, dev->config.trust_every);
-    dev->stage = DEV_LOAD;
+    dev->stage = DEV_REST;
     return BV_OK;
 }

@@ -398,8 +398,6 @@ log_failure(const struct identity *identity, const char *what)
              identity->config->name, why, status.attempts, status.retry_after);
 }
 
-/* The library is settled (idle) when this is called: an event is reported one
- * step before it has reloaded what it promoted. */
 static void
 handle(struct identity *identity, enum bv_event event)
 {
@@ -431,15 +429,9 @@ identity_step(struct identity *identity)
 {
     enum bv_event event = BV_EVENT_NONE;
     uint64_t wait = 0;
-    for (int i = 0; i < BURST && wait == 0; i++) {
-        enum bv_event now = bv_device_step(&identity->device, &wait);
-        if (event != BV_EVENT_NONE) {
-            handle(identity, event); /* one step after: it has settled */
-            identity->next_ms = identity_now_ms() + wait;
-            return event;
-        }
-        event = now;
-    }
+    for (int i = 0; i < BURST && wait == 0 && event == BV_EVENT_NONE; i++)
+        event = bv_device_step(&identity->device, &wait);
+    handle(identity, event);
     identity->next_ms = identity_now_ms() + wait;
     return event;
 }

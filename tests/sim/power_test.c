@@ -1,0 +1,393 @@
+/* The power is cut at every storage write, key operation and transport call of
+ * an enrolment and of a renewal; then the device starts again. A device that
+ * had a working identity still has one, and it always gets there in the end. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/world.h"
+
+#define DAY  INT64_C(86400)
+#define LONG (400 * DAY)
+
+static struct world world;
+static struct bv_device device;
+
+static int
+setup(void **state)
+{
+    (void)state;
+    world_init(&world);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    (void)state;
+    world_done(&world);
+    return 0;
+}
+
+/* Runs with the power going out after so many calls. True: it went out. */
+static bool
+run_until_cut(long fuse, enum bv_event event, bool by_fingerprint)
+{
+    jmp_buf cut;
+    world.cut = &cut;
+    world.fuse = fuse;
+    if (setjmp(cut) != 0) {
+        world.fuse = -1;
+        return true;
+    }
+    world_boot(&world, &device, by_fingerprint);
+    bool came = world_run(&world, &device, event, LONG);
+    world.fuse = -1;
+    assert_true(came);
+    return false;
+}
+
+static void
+enrol(void)
+{
+    world_boot(&world, &device, false);
+    assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, DAY));
+    assert_true(world_works(&world));
+}
+
+static void
+cut_enrolment(bool by_fingerprint)
+{
+    long fuse = 0;
+    for (;; fuse++) {
+        bool cut;
+        if (fuse > 0)
+            world_done(&world);
+        world_init(&world);
+        cut = run_until_cut(fuse, BV_EVENT_ENROLLED, by_fingerprint);
+        if (!cut)
+            break;
+        world_boot(&world, &device, by_fingerprint);
+        if (!world_works(&world)) {
+            world_boot(&world, &device, by_fingerprint);
+            assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, DAY));
+        }
+        assert_true(world_works(&world));
+    }
+    assert_true(fuse > 20); /* the cuts really happened */
+}
+
+static void
+test_cut_enrolment(void **state)
+{
+    (void)state;
+    cut_enrolment(false);
+}
+
+static void
+test_cut_enrolment_by_fingerprint(void **state)
+{
+    (void)state;
+    cut_enrolment(true);
+}
+
+static void
+test_cut_renewal(void **state)
+{
+    (void)state;
+    long fuse = 0;
+    for (;; fuse++) {
+        if (fuse > 0)
+            world_done(&world);
+        world_init(&world);
+        enrol();
+        world_pass(&world, 80 * DAY * 1000); /* due, ten days left */
+        if (!run_until_cut(fuse, BV_EVENT_RENEWED, false))
+            break;
+        assert_true(world_works(&world));
+        /* whatever was reached: within the ten days it is renewed */
+        world_boot(&world, &device, false);
+        (void)world_run(&world, &device, BV_EVENT_RENEWED, 9 * DAY);
+        struct bv_status status;
+        bv_device_status(&device, &status);
+        assert_true(status.not_after > world.true_time + 60 * DAY);
+        assert_true(world_works(&world));
+    }
+    assert_true(fuse > 15);
+}
+
+/* Cut again and again at random; the identity never stops working. */
+static void
+test_cut_for_years(void **state)
+{
+    (void)state;
+    enrol();
+    unsigned seed = 7;
+    for (int i = 0; i < 300; i++) {
+        seed = seed * 1103515245u + 12345u;
+        jmp_buf cut;
+        world.cut = &cut;
+        world.fuse = (long)(seed >> 16) % 60;
+        if (setjmp(cut) == 0) {
+            world_boot(&world, &device, false);
+            (void)world_run(&world, &device, BV_EVENT_NONE,
+                            (int64_t)((seed >> 8) % (20 * DAY)));
+        }
+        world.fuse = -1;
+        assert_true(world_works(&world));
+    }
+    assert_true(world.issued > 10);
+}
+
+/* --- hostile servers --- */
+
+static void
+test_hostile(void **state)
+{
+    (void)state;
+    for (int mood = MOOD_PENDING; mood < MOOD_COUNT; mood++) {
+        if (mood > MOOD_PENDING)
+            world_done(&world);
+        world_init(&world);
+        enrol();
+        world_pass(&world, 62 * DAY * 1000); /* after percent and jitter soon */
+        world.mood = (enum mood)mood;
+        world.cut_at = 40;
+        world.disowned_from = world.true_time - 100;
+        world.contacts = 0;
+        if (mood == MOOD_ROGUE_ROOT)
+            continue; /* it renews; see test_trust */
+        bool renewed = world_run(&world, &device, BV_EVENT_RENEWED, 20 * DAY);
+        assert_false(renewed);
+        assert_true(world_works(&world));
+        /* slow enough: a handful a day at most, after the first climb */
+        assert_true(world.contacts < 200);
+        world.mood = MOOD_HONEST;
+        assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 5 * DAY));
+        assert_true(world_works(&world));
+    }
+}
+
+static void
+test_truncation_at_each_octet(void **state)
+{
+    (void)state;
+    enrol();
+    world_pass(&world, 70 * DAY * 1000);
+    size_t whole = 2000;
+    for (size_t at = 0; at < whole; at += 1) {
+        world.mood = MOOD_CUT;
+        world.cut_at = at;
+        world_boot(&world, &device, false);
+        uint64_t wait;
+        (void)bv_device_step(&device, &wait);
+        bv_device_renew(&device);
+        enum bv_event event = BV_EVENT_NONE;
+        while (event == BV_EVENT_NONE) {
+            event = bv_device_step(&device, &wait);
+            world_pass(&world, wait > 20 ? 20 : wait);
+        }
+        if (event == BV_EVENT_RENEWED)
+            break; /* longer than every answer */
+        assert_int_equal(event, BV_EVENT_FAILED);
+        if (at % 50 == 0)
+            assert_true(world_works(&world));
+    }
+    assert_true(world_works(&world));
+}
+
+static void
+test_retry_after_is_kept(void **state)
+{
+    (void)state;
+    world.mood = MOOD_PENDING;
+    world.retry_after = 3600;
+    world_boot(&world, &device, false);
+    assert_true(world_run(&world, &device, BV_EVENT_PENDING, DAY));
+    unsigned before = world.contacts;
+    assert_false(world_run(&world, &device, BV_EVENT_PENDING, 3500));
+    assert_int_equal(world.contacts, before);
+    assert_true(world_run(&world, &device, BV_EVENT_PENDING, 200));
+    world.mood = MOOD_HONEST;
+    assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, 4000));
+}
+
+/* The ladder is in flash: a device that restarts for ever is no faster. */
+static void
+test_pause_survives_restart(void **state)
+{
+    (void)state;
+    world.mood = MOOD_FORBIDDEN;
+    world_boot(&world, &device, false);
+    for (int i = 0; i < 8; i++)
+        assert_true(world_run(&world, &device, BV_EVENT_FAILED, 3 * DAY));
+    unsigned before = world.contacts;
+    for (int i = 0; i < 50; i++) {
+        world_boot(&world, &device, false);
+        (void)world_run(&world, &device, BV_EVENT_FAILED, 20);
+    }
+    assert_true(world.contacts - before <= 2);
+}
+
+/* A disk that cannot be written must not cost the server anything. */
+static void
+test_read_only(void **state)
+{
+    (void)state;
+    enrol();
+    world_pass(&world, 80 * DAY * 1000);
+    unsigned issued = world.issued;
+    world.read_only = true;
+    (void)world_run(&world, &device, BV_EVENT_RENEWED, 2 * DAY);
+    assert_int_equal(world.issued, issued);
+    assert_true(world.refused_writes > 0);
+    assert_true(world_works(&world));
+    world.read_only = false;
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 2 * DAY));
+}
+
+/* --- clocks --- */
+
+static void
+test_clock_1970_at_boot(void **state)
+{
+    (void)state;
+    world.offset = -world.true_time;
+    world_boot(&world, &device, true);
+    assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, DAY));
+    assert_true(world_works(&world));
+    /* and it still renews in time, by the server's clock */
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 89 * DAY));
+    assert_true(world_works(&world));
+}
+
+static void
+test_clock_unknown_after_long_sleep(void **state)
+{
+    (void)state;
+    enrol();
+    world_pass(&world, 85 * DAY * 1000);
+    world.wall_unknown = true;
+    world.mono_ms = 0; /* restarted */
+    world_boot(&world, &device, false);
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, DAY));
+}
+
+static void
+test_clock_ten_years_ahead(void **state)
+{
+    (void)state;
+    enrol();
+    world.offset = 3650 * DAY;
+    unsigned before = world.contacts;
+    (void)world_run(&world, &device, BV_EVENT_NONE, 10 * DAY);
+    assert_true(world.contacts - before < 60); /* does not hammer */
+    assert_true(world_works(&world));
+    world.offset = 0;
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 80 * DAY));
+    assert_true(world_works(&world));
+}
+
+static void
+test_clock_jumps_over_the_window(void **state)
+{
+    (void)state;
+    enrol();
+    /* asleep from before the window to an hour before the end */
+    world_pass(&world, (90 * DAY - 3600) * 1000);
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 1800));
+}
+
+static void
+test_expired_while_off(void **state)
+{
+    (void)state;
+    enrol();
+    world_pass(&world, 400 * DAY * 1000);
+    world_boot(&world, &device, false);
+    /* the certificate is dead: the claim code brings it back */
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 5 * DAY));
+    assert_true(world_works(&world));
+}
+
+/* --- trust --- */
+
+static size_t
+count_anchors(void)
+{
+    struct bv_bytes cert;
+    bool anchor;
+    size_t num = 0;
+    for (size_t i = 0;
+         bv_device_trust(&device, i, &cert, &anchor) == BV_PORT_OK; i++)
+        num += anchor;
+    return num;
+}
+
+static void
+test_trust(void **state)
+{
+    (void)state;
+    enrol();
+    assert_int_equal(count_anchors(), 1);
+    world.mood = MOOD_ROGUE_ROOT;
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 80 * DAY));
+    (void)world_run(&world, &device, BV_EVENT_NONE, 60);
+    assert_int_equal(count_anchors(), 1); /* never silently */
+    world.mood = MOOD_HONEST;
+    world.rolled = true; /* a successor the old root vouches for */
+    assert_true(world_run(&world, &device, BV_EVENT_TRUST, 10 * DAY));
+    assert_int_equal(count_anchors(), 2);
+}
+
+static void
+test_wrong_fingerprint(void **state)
+{
+    (void)state;
+    world.digest[3] ^= 1;
+    world_boot(&world, &device, true);
+    assert_true(world_run(&world, &device, BV_EVENT_FAILED, DAY));
+    struct bv_status status;
+    bv_device_status(&device, &status);
+    assert_int_equal(status.why, BV_WHY_FINGERPRINT);
+    assert_int_equal(world.issued, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_cut_enrolment, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_enrolment_by_fingerprint,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_renewal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_for_years, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_truncation_at_each_octet, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_retry_after_is_kept, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_pause_survives_restart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock_1970_at_boot, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_clock_unknown_after_long_sleep,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(test_clock_ten_years_ahead, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_clock_jumps_over_the_window, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_expired_while_off, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_trust, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_wrong_fingerprint, setup,
+                                        teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
