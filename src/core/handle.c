@@ -553,31 +553,12 @@ copy_pending(void *user, const struct store_pending *row)
     return BV_OK;
 }
 
-struct page {
-    int64_t last;
-    unsigned num, total;
-};
-
-static enum bv_err
-count_row(void *user, const struct store_pending *row)
-{
-    struct page *page = user;
-    page->last = row->id;
-    page->num++;
-    return BV_OK;
-}
-
 static enum bv_err
 check_room(struct work *w)
 {
-    struct page page = {0};
-    do {
-        page.num = 0;
-        BV_TRY(w->core->store->pending_list(w->core->store->ctx, page.last,
-                                            LIMIT_PAGE, count_row, &page));
-        page.total += page.num;
-    } while (page.num == LIMIT_PAGE && page.total < LIMIT_PENDING);
-    return page.total < LIMIT_PENDING
+    struct store_counts counts;
+    BV_TRY(w->core->store->counts(w->core->store->ctx, &counts));
+    return counts.pending < LIMIT_PENDING
                ? BV_OK
                : say(w, BV_E_RATE_LIMITED, "too many requests wait already");
 }

@@ -1,0 +1,116 @@
+/* status, profile.list, profile.show, backup, tls.renew, clock.trust. */
+#include "core/admin.h"
+#include "core/batch.h"
+#include "core/handle.h"
+#include "core/infra.h"
+
+static enum bv_err
+status(struct admin_call *call)
+{
+    struct core_stats s;
+    struct store_counts c;
+    struct core *core = call->core;
+    core_stats(core, &s);
+    BV_TRY(core->store->counts(core->store->ctx, &c));
+    call->result = json_pack(
+        "{s:s, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+        "s:I, s:I, s:I}",
+        "version", BREVET_VERSION, "time", (json_int_t)core_now(core),
+        "clock_ok", handle_clock(core, core_now(core)) == BV_OK, "signer",
+        core->signer != NULL, "certs", (json_int_t)c.certs, "revoked",
+        (json_int_t)c.revoked, "devices", (json_int_t)c.devices, "tokens",
+        (json_int_t)c.tokens, "pending", (json_int_t)c.pending, "audit_size",
+        (json_int_t)audit_size(core->audit), "checkpoint_size",
+        (json_int_t)audit_checkpoint_size(core->audit), "issued",
+        (json_int_t)s.issued, "repeated", (json_int_t)s.repeated, "refused",
+        (json_int_t)s.refused, "failed", (json_int_t)s.failed, "inflight",
+        (json_int_t)s.inflight);
+    return BV_OK;
+}
+
+static json_t *
+profile_json(const struct profile *p)
+{
+    return json_pack(
+        "{s:s, s:s, s:I, s:I, s:i, s:b, s:b, s:b, s:b, s:b, s:b}", "name",
+        p->name, "ca", p->ca, "lifetime", (json_int_t)p->lifetime, "backdate",
+        (json_int_t)p->backdate, "renew_percent", (int)p->renew_percent,
+        "is_ca", (int)p->is_ca, "approval", (int)p->approval, "server_keygen",
+        (int)p->server_keygen, "allow_basic", (int)p->allow_basic, "allow_own",
+        (int)p->allow_own, "allow_manufacturer", (int)p->allow_manufacturer);
+}
+
+static enum bv_err
+profile_list(struct admin_call *call)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < call->core->config->num_profiles; i++)
+        (void)json_array_append_new(
+            rows, profile_json(&call->core->config->profiles[i]));
+    call->result = json_pack("{s:o, s:n}", "rows", rows, "next");
+    return BV_OK;
+}
+
+static enum bv_err
+profile_show(struct admin_call *call)
+{
+    char name[LIMIT_SHORT_NAME];
+    BV_TRY(admin_name(call, "name", name, sizeof name));
+    const struct profile *p = core_profile(call->core, name);
+    if (p == NULL)
+        return admin_problem(call, BV_E_NOT_FOUND, "there is no such profile");
+    call->result = profile_json(p);
+    return BV_OK;
+}
+
+/* The batch is committed first: a backup is not taken inside one. */
+static enum bv_err
+backup(struct admin_call *call)
+{
+    char path[CORE_PATH_MAX];
+    struct store *store = call->core->store;
+    BV_TRY(admin_name(call, "path", path, sizeof path));
+    BV_TRY(batch_begin(call->core));
+    BV_TRY(admin_audit(call, AUDIT_BACKUP, AUDIT_OBJECT_SERVER, path));
+    BV_TRY(batch_commit(call->core));
+    enum bv_err err = store->backup(store->ctx, path, NULL, NULL);
+    if (err == BV_E_CONFLICT)
+        return admin_problem(call, err, "the file exists already");
+    return err;
+}
+
+static enum bv_err
+tls_renew(struct admin_call *call)
+{
+    enum bv_err err = infra_tls_renew(call->core);
+    if (err == BV_E_NOT_FOUND)
+        return admin_problem(call, err, "the TLS certificate is not made here");
+    return err == BV_E_BUSY ? BV_OK : err;
+}
+
+/* The operator vouches for the present time after it jumped. */
+static enum bv_err
+clock_trust(struct admin_call *call)
+{
+    uint8_t buf[8];
+    struct sink out = SINK_ARRAY(buf);
+    struct store *store = call->core->store;
+    int64_t now = core_now(call->core);
+    sink_u64(&out, (uint64_t)now);
+    BV_TRY(batch_begin(call->core));
+    BV_TRY(store->meta_put(store->ctx, "clock.newest", sink_view(&out)));
+    BV_TRY(admin_audit(call, AUDIT_CONFIG_RELOAD, AUDIT_OBJECT_SERVER,
+                       "clock.trust"));
+    call->core->newest = now;
+    return BV_OK;
+}
+
+const struct admin_verb admin_server_verbs[] = {
+    {"status", CORE_ROLE_READ, status},
+    {"profile.list", CORE_ROLE_READ, profile_list},
+    {"profile.show", CORE_ROLE_READ, profile_show},
+    {"backup", CORE_ROLE_ADMIN, backup},
+    {"tls.renew", CORE_ROLE_OPERATE, tls_renew},
+    {"clock.trust", CORE_ROLE_ADMIN, clock_trust},
+    {NULL, CORE_ROLE_ADMIN, NULL},
+};
