@@ -241,6 +241,19 @@ reply_issued(struct front_request *request, const struct core_reply *reply)
         reply_der(request, EST_TYPE_CERTS, certs, NULL, detail);
 }
 
+/* What core does not support is something in the CSR: the client's fault, and
+ * not a lack of this server's (501). */
+static void
+reply_refused(struct front_request *request, const struct core_reply *reply)
+{
+    enum bv_err err =
+        reply->err == BV_E_UNSUPPORTED ? BV_E_BAD_MESSAGE : reply->err;
+
+    front_fail(request, err,
+               reply->detail[0] != '\0' ? reply->detail : err_text(reply->err),
+               reply->retry_after);
+}
+
 static void
 on_reply(void *arg, enum bv_err err, enum msg_type type, struct span body)
 {
@@ -259,7 +272,7 @@ on_reply(void *arg, enum bv_err err, enum msg_type type, struct span body)
     if (reply.err == BV_OK)
         reply_issued(request, &reply);
     else
-        front_fail(request, reply.err, reply.detail, reply.retry_after);
+        reply_refused(request, &reply);
 }
 
 /* --- what the client asks --- */

@@ -2,7 +2,6 @@
 
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "pki/digest.h"
 #include "wire/crl.h"
@@ -25,25 +24,50 @@ describe(struct span der, struct file_crl *crl)
 /* The file is mapped for the look and let go again: a list of 50 MB costs this
  * process no memory while it serves it. */
 static enum bv_err
-look(int fd, struct file_crl *crl)
+look(int fd, size_t len, struct file_crl *crl)
 {
-    struct stat st;
-    void *map;
+    void *map = mmap(NULL, len, PROT_READ, MAP_PRIVATE, fd, 0);
     enum bv_err err;
 
-    if (fd < 0 || fstat(fd, &st) != 0 || st.st_size <= 0)
-        return BV_E_NOT_FOUND;
-    map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     if (map == MAP_FAILED)
         return BV_E_IO;
-    (void)madvise(map, (size_t)st.st_size, MADV_SEQUENTIAL);
-    err = describe(span_of(map, (size_t)st.st_size), crl);
-    (void)munmap(map, (size_t)st.st_size);
+    (void)madvise(map, len, MADV_SEQUENTIAL);
+    err = describe(span_of(map, len), crl);
+    (void)munmap(map, len);
     return err;
 }
 
+static bool
+is_same_file(const struct file_crl *crl, const struct stat *st)
+{
+    return crl->fd >= 0 && crl->device == st->st_dev &&
+           crl->inode == st->st_ino && crl->length == (uint64_t)st->st_size &&
+           crl->changed.tv_sec == st->st_mtim.tv_sec &&
+           crl->changed.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* learn fills crl, or leaves its fd at -1. */
+static void
+learn(const struct front_status_crl *from, const struct file_crl *known,
+      struct file_crl *crl)
+{
+    struct stat st;
+
+    crl->fd = -1;
+    if (from->fd < 0 || fstat(from->fd, &st) != 0 || st.st_size <= 0)
+        return;
+    if (known != NULL && is_same_file(known, &st))
+        *crl = *known;
+    else if (look(from->fd, (size_t)st.st_size, crl) != BV_OK)
+        return;
+    crl->fd = from->fd;
+    crl->device = st.st_dev;
+    crl->inode = st.st_ino;
+    crl->changed = st.st_mtim;
+}
+
 enum bv_err
-files_new(const struct front_status_settings *settings,
+files_new(const struct front_status_settings *settings, const struct files *old,
           struct files **ret_files)
 {
     bv_auto(files) struct files *files = calloc(1, sizeof(*files));
@@ -54,13 +78,12 @@ files_new(const struct front_status_settings *settings,
     if (files->crls == NULL)
         return BV_E_NO_MEMORY;
     for (size_t i = 0; i < settings->num_crls; i++) {
-        struct file_crl *crl = &files->crls[files->num_crls];
-        const struct front_status_crl *from = &settings->crls[i];
+        struct file_crl *crl = &files->crls[files->num_crls++];
+        struct span name = span_str(settings->crls[i].name);
 
-        BV_TRY(
-            span_copy_str(span_str(from->name), crl->name, sizeof(crl->name)));
-        crl->fd = look(from->fd, crl) == BV_OK ? from->fd : -1;
-        files->num_crls++;
+        learn(&settings->crls[i], old != NULL ? files_find(old, name) : NULL,
+              crl);
+        BV_TRY(span_copy_str(name, crl->name, sizeof(crl->name)));
     }
     *ret_files = BV_STEAL(files);
     return BV_OK;

@@ -3,6 +3,9 @@
 #ifndef BV_FRONT_STATUS_FILES_H
 #define BV_FRONT_STATUS_FILES_H
 
+#include <sys/stat.h>
+#include <time.h>
+
 #include "base/auto.h"
 #include "front/fresh.h"
 #include "front/status/status.h"
@@ -13,6 +16,10 @@ struct file_crl {
     uint64_t length;
     int64_t this_update, next_update;
     char tag[FRESH_TAG_MAX];
+    /* which file this is, to know it again */
+    dev_t device;
+    ino_t inode;
+    struct timespec changed;
 };
 
 struct files {
@@ -20,9 +27,11 @@ struct files {
     size_t num_crls;
 };
 
-/* files_new looks at every CRL of the settings once. O(octets) for the hash.
+/* files_new looks at every CRL of the settings once. O(octets) for the hash,
+ * but what old (may be NULL) knows of an unchanged file is taken from there.
  * NO_MEMORY. */
 enum bv_err files_new(const struct front_status_settings *settings,
+                      const struct files *old,
                       struct files **ret_files) BV_CHECKED;
 void files_free(struct files *files);
 BV_AUTO_DEFINE(files, struct files, files_free)

@@ -21,7 +21,9 @@ struct status_door {
     struct peer *signer;
     struct cache *cache;
     struct files *files;
-    unsigned generation;
+    unsigned generation;         /* of the settings all this was made from */
+    const struct statusmap *map; /* the one the kept answers came from */
+    unsigned epoch;              /* counts maps */
 };
 
 /* --- settings --- */
@@ -48,26 +50,43 @@ open_door(const struct front_env *env, void **ret_ctx)
     door->signer = env->signer;
     door->generation = door->settings->generation;
     BV_TRY(cache_new(&cache));
-    BV_TRY(files_new(door->settings, &door->files));
+    BV_TRY(files_new(door->settings, NULL, &door->files));
+    door->map = door->settings->map;
     door->cache = BV_STEAL(cache);
     *ret_ctx = BV_STEAL(door);
     return BV_OK;
 }
 
-/* The map may be another one after a reload: its words say nothing about the
- * answers kept. */
+/* The descriptors the door knew are closed by now: without memory for the new
+ * ones there is no CRL until the next request. */
 static void
-refresh(struct status_door *door)
+refresh_files(struct status_door *door)
 {
     struct files *files;
 
-    if (door->generation == door->settings->generation ||
-        files_new(door->settings, &files) != BV_OK)
+    if (files_new(door->settings, door->files, &files) == BV_OK) {
+        files_free(door->files);
+        door->files = files;
+        door->generation = door->settings->generation;
         return;
-    files_free(door->files);
-    door->files = files;
+    }
+    for (size_t i = 0; i < door->files->num_crls; i++)
+        door->files->crls[i].fd = -1;
+}
+
+/* refresh takes over changed settings. The words of another map say nothing
+ * about the answers kept. */
+static void
+refresh(struct status_door *door)
+{
+    if (door->generation == door->settings->generation)
+        return;
+    refresh_files(door);
+    if (door->map == door->settings->map)
+        return;
     cache_clear(door->cache);
-    door->generation = door->settings->generation;
+    door->map = door->settings->map;
+    door->epoch++;
 }
 
 /* --- what a client may keep (RFC 9111, RFC 9919 section 6) --- */
@@ -178,7 +197,7 @@ struct question {
     struct front_request *request;
     bool has_key;
     struct cache_key key;
-    unsigned generation;
+    unsigned epoch;
 };
 
 static void
@@ -188,9 +207,8 @@ reply_fresh(struct status_door *door, const struct question *question,
     int64_t now = clock_wall();
     const struct cache_answer *answer = NULL;
 
-    /* an answer asked for before a reload may belong to another map */
     if (question->has_key && reply->cacheable &&
-        question->generation == door->generation) {
+        question->epoch == door->epoch) {
         cache_put(door->cache, &question->key, reply,
                   now + (reply->next_update - now) / 2);
         answer = find_kept(door, &question->key, now);
@@ -228,9 +246,8 @@ ask_signer(struct status_door *door, struct front_request *request,
         reply_ocsp_error(request, OCSP_ANSWER_TRY_LATER);
         return;
     }
-    *question = (struct question){.request = request,
-                                  .has_key = key != NULL,
-                                  .generation = door->generation};
+    *question = (struct question){
+        .request = request, .has_key = key != NULL, .epoch = door->epoch};
     if (key != NULL)
         question->key = *key;
     if (peer_ask(door->signer, MSG_OCSP, der, on_answer, question) == BV_OK)
@@ -372,6 +389,15 @@ handle_ca(void *ctx, struct front_request *request)
 
 /* --- health --- */
 
+/* must_publish: this CA's CRL is made here, so it has to be there. */
+static bool
+must_publish(const struct status_door *door, const char *name)
+{
+    const struct core_ca *ca = find_ca(door->settings->config, span_str(name));
+
+    return ca != NULL && !ca->offline && ca->crl_path[0] != '\0';
+}
+
 /* what_ails returns the reason why this door should not be sent clients; NULL
  * when there is none. */
 static const char *
@@ -382,6 +408,8 @@ what_ails(const struct status_door *door)
     for (size_t i = 0; i < door->files->num_crls; i++) {
         const struct file_crl *crl = &door->files->crls[i];
 
+        if (!must_publish(door, crl->name))
+            continue;
         if (crl->fd < 0)
             return "a CRL is missing";
         if (crl->next_update <= now)

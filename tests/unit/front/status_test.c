@@ -18,7 +18,7 @@
 #include "wire/ocsp.h"
 
 static struct front_status_crl crls[2];
-static struct core_ca cas[1];
+static struct core_ca cas[2];
 static struct core_config config;
 static struct front_status_settings settings;
 
@@ -77,7 +77,10 @@ setup(void **state)
     crls[1] = (struct front_status_crl){"root", -1};
     cas[0] = (struct core_ca){.name = "issuing",
                               .cert = (struct span)SPAN_LIT(CA_CERT)};
-    config = (struct core_config){.cas = cas, .num_cas = 1};
+    (void)strcpy(cas[0].crl_path, "issuing.crl");
+    cas[1] = (struct core_ca){.name = "root", .offline = true};
+    (void)strcpy(cas[1].crl_path, "root.crl");
+    config = (struct core_config){.cas = cas, .num_cas = 2};
     settings = (struct front_status_settings){
         .config = &config, .crls = crls, .num_crls = 1, .map = map};
     assert_int_equal(front_status_door.open(&env, state), BV_OK);
@@ -257,15 +260,33 @@ test_get(void **state)
     assert_non_null(fake_value("Cache-Control"));
 }
 
+/* A reload keeps what was learnt, unless the map is another one: then also an
+ * answer that was under way is not kept. */
 static void
-test_reload_empties_the_cache(void **state)
+test_reload(void **state)
 {
+    struct statusmap *first = map;
+
     post(state, ocsp_request(1, false));
     answer(true, "good");
     settings.generation++;
     post(state, ocsp_request(1, false));
+    assert_int_equal(fake_question.num, 1);
+
+    post(state, ocsp_request(2, false));
     assert_int_equal(fake_question.num, 2);
+    make_map();
+    settings.map = map;
+    settings.generation++;
+    get(state, "/health", "", "");
+    answer(true, "good");
+    post(state, ocsp_request(2, false));
+    assert_int_equal(fake_question.num, 3);
     fake_settle();
+    post(state, ocsp_request(1, false));
+    assert_int_equal(fake_question.num, 4);
+    fake_settle();
+    statusmap_free(first);
 }
 
 /* --- files --- */
@@ -297,6 +318,30 @@ test_crl(void **state)
 }
 
 static void
+test_crl_replaced(void **state)
+{
+    char tag[FRESH_TAG_MAX];
+    int fd = make_crl(clock_wall() + 50);
+
+    get(state, "/crl/*", "issuing.crl", "");
+    (void)strcpy(tag, fake_value("ETag"));
+    settings.generation++; /* the same file again */
+    get(state, "/crl/*", "issuing.crl", "");
+    assert_string_equal(fake_value("ETag"), tag);
+    (void)close(crls[0].fd);
+    crls[0].fd = fd;
+    settings.generation++;
+    get(state, "/crl/*", "issuing.crl", "");
+    assert_int_equal(fake_answer.fd, fd);
+    assert_string_not_equal(fake_value("ETag"), tag);
+    crls[0].fd = -1;
+    settings.generation++;
+    get(state, "/crl/*", "issuing.crl", "");
+    assert_int_equal(fake_answer.err, BV_E_NOT_FOUND);
+    crls[0].fd = fd;
+}
+
+static void
 test_no_such_file(void **state)
 {
     static const char *const BAD[] = {"issuing", "issuing.cer", ".crl",
@@ -325,8 +370,11 @@ test_health(void **state)
     get(state, "/health", "", "");
     assert_int_equal(fake_answer.status, 200);
     assert_true(body_is("ok\n"));
-    settings.num_crls = 2; /* one that was never published */
+    settings.num_crls = 2; /* an offline root's may be missing */
     settings.generation++;
+    get(state, "/health", "", "");
+    assert_int_equal(fake_answer.status, 200);
+    cas[1].offline = false;
     get(state, "/health", "", "");
     assert_int_equal(fake_answer.err, BV_E_UNAVAILABLE);
     assert_string_equal(fake_answer.detail, "a CRL is missing");
@@ -380,8 +428,9 @@ main(void)
         TEST(test_nonce_and_errors_are_not_kept),
         TEST(test_malformed_and_try_later),
         TEST(test_get),
-        TEST(test_reload_empties_the_cache),
+        TEST(test_reload),
         TEST(test_crl),
+        TEST(test_crl_replaced),
         TEST(test_no_such_file),
         TEST(test_ca_certificate),
         TEST(test_health),
