@@ -20,8 +20,9 @@ static void
 begin(struct server *server)
 {
     server_init(server, true);
-    server->limits.request_ms = 2000;
-    server->limits.handshake_ms = 1000;
+    server->limits.request_ms = 5000;
+    server->limits.handshake_ms = 5000;
+    server->limits.write_ms = 10000;
     server_start(server);
 }
 
@@ -259,7 +260,8 @@ test_big_answer(void **state)
     size_t total = 0;
     begin(&server);
     tls_client_open(&client, &server, 0, NULL, NULL);
-    SSL_write(client.ssl, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n", 31);
+    static const char big[] = "GET /big HTTP/1.1\r\nHost: a\r\n\r\n";
+    SSL_write(client.ssl, big, sizeof(big) - 1);
     while (total < 8 << 20) {
         int got = SSL_read(client.ssl, text, sizeof(text));
         assert_true(got > 0);
