@@ -67,8 +67,7 @@ test_refused(void **state)
         "Zm9v.",
         "Zm\v9v",
         "Z=g=",
-        "\xff"
-        "m9v",
+        "\xffm9v",
         "=Zm9",
     };
 
