@@ -60,6 +60,12 @@ void tlog_note_build(struct sink *out, struct span text, const char *name,
  * without space, plus sign or control character. */
 enum bv_err tlog_name_check(struct span name) BV_CHECKED;
 
+/* tlog_hash_decode reads base64 of 32 octets; tlog_decimal_decode a number
+ * below 2^63 without leading zeroes. BAD_MESSAGE. */
+enum bv_err tlog_hash_decode(struct span text,
+                             uint8_t ret_hash[TLOG_HASH]) BV_CHECKED;
+enum bv_err tlog_decimal_decode(struct span text, uint64_t *ret_n) BV_CHECKED;
+
 /* tlog_checkpoint_build writes the text of a checkpoint (not yet signed). */
 void tlog_checkpoint_build(struct sink *out, const char *origin, uint64_t size,
                            const uint8_t root[TLOG_HASH]);
@@ -97,6 +103,7 @@ struct tlog_proof {
     struct span checkpoint; /* the signed note, verbatim */
 };
 void tlog_proof_build(struct sink *out, const struct tlog_proof *proof);
+/* tlog_proof_parse: on error what *ret_proof holds means nothing. */
 enum bv_err tlog_proof_parse(struct span text,
                              struct tlog_proof *ret_proof) BV_CHECKED;
 
