@@ -1,11 +1,7 @@
 /* Certs-only CMS: what is accepted, written again, reads as the same list. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
 #include "wire/cms.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static size_t
 collect(struct cms_certs list, struct span *certs)

@@ -1,12 +1,8 @@
 /* CRLs: parse, walk every entry, look one up; then the first octets of the
  * input choose entries for the writer, whose output must read back. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
 #include "wire/crl.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void
 read_one(struct span der)

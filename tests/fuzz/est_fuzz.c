@@ -1,12 +1,8 @@
 /* EST: the first octet chooses the decoder: CSR attributes (what is accepted
  * can be written and read again), bodies, HTTP Basic. */
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
 
 #include "wire/est.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 static void
 csrattrs(struct span in)
