@@ -81,6 +81,19 @@ open_waits(struct waits *waits)
     return true;
 }
 
+/* What was installed may have been damaged or its write interrupted. */
+static void
+repair(struct identity *identity)
+{
+    struct bv_status status;
+    bool changed = false;
+    bv_device_status(&identity->device, &status);
+    if (status.active != BV_SLOT_NONE &&
+        !bv_device_waits_io(&identity->device) &&
+        install_all(identity, &changed) && changed)
+        hook_run(identity, "repaired");
+}
+
 /* SIGHUP: look again now, a pause after failures included. */
 static bool
 take_signals(const struct waits *waits, struct identity *identities, size_t num)
@@ -91,6 +104,7 @@ take_signals(const struct waits *waits, struct identity *identities, size_t num)
             return false;
         log_info("checking all identities now");
         for (size_t i = 0; i < num; i++) {
+            repair(&identities[i]);
             bv_device_check(&identities[i].device);
             identities[i].next_ms = 0;
         }
@@ -153,20 +167,6 @@ turn(struct identity *identities, size_t num, const struct waits *waits)
     return true;
 }
 
-/* What was installed may have been damaged or its write interrupted. */
-static void
-repair(struct identity *identity)
-{
-    struct bv_status status;
-    bool changed = false;
-    (void)identity_step(identity);
-    bv_device_status(&identity->device, &status);
-    if (status.active != BV_SLOT_NONE &&
-        !bv_device_waits_io(&identity->device) &&
-        install_all(identity, &changed) && changed)
-        hook_run(identity, "repaired");
-}
-
 enum agent_exit
 run_service(struct identity *identities, size_t num)
 {
@@ -176,8 +176,10 @@ run_service(struct identity *identities, size_t num)
         return AGENT_LOCAL;
     }
     log_info("started identities=%zu version=%s", num, BREVET_VERSION);
-    for (size_t i = 0; i < num; i++)
+    for (size_t i = 0; i < num; i++) {
+        (void)identity_step(&identities[i]); /* reads what is there */
         repair(&identities[i]);
+    }
     notify("READY=1");
     while (turn(identities, num, &waits))
         continue;
