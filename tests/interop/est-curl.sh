@@ -143,7 +143,7 @@ post simpleenroll "$work/weak.b64" --user "weak:$(token --device weak)"
 check "an RSA key of 1024 bits is refused ($status)" test "$status" = 400 -o "$status" = 403
 
 # --- simplereenroll ---
-new_csr d1
+renew_csr d1 "$work/d1.crt"
 post simplereenroll "$work/d1.b64"
 check "re-enrol without a certificate is refused ($status)" test "$status" = 401 -o "$status" = 403
 post simplereenroll "$work/d1.b64" --cert "$work/d1.crt" --key "$work/d1.key"
@@ -151,7 +151,7 @@ equal "renew with the same key" 200 "$status"
 answer_certs "$work/d1b.crt"
 refuse "it is a new certificate" cmp -s "$work/d1.crt" "$work/d1b.crt"
 mv "$work/d1.key" "$work/d1.old"
-new_csr d1
+renew_csr d1 "$work/d1.crt"
 post simplereenroll "$work/d1.b64" --cert "$work/d1b.crt" --key "$work/d1.old"
 equal "rekey" 200 "$status"
 new_csr d9

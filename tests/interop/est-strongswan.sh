@@ -32,7 +32,7 @@ ok $? "pki --est with a claim code" "$(tail -n 1 "$work/est.log" | cut -c1-100)"
 check "the certificate chains to the root" openssl verify -CAfile "$root" -untrusted "$issuing" "$work/swan1.crt"
 refuse "pki --est with a wrong claim code" est_swan "$work/no.crt" --in "$work/swan1.der" --userpass swan1:wrong
 
-new_csr swan1
+renew_csr swan1 "$work/swan1.crt"
 est_swan "$work/swan1b.crt" --in "$work/swan1.der" --cert "$work/swan1.crt" --key "$work/swan1.key"
 ok $? "pki --est with the certificate renews" "$(tail -n 1 "$work/est.log" | cut -c1-100)"
 check "the new certificate chains to the root" openssl verify -CAfile "$root" -untrusted "$issuing" "$work/swan1b.crt"

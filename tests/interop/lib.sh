@@ -154,6 +154,12 @@ new_csr() {
         base64 -w0 "$work/$name.der" >"$work/$name.b64"
 }
 
+# renew_csr NAME CERT: like new_csr, with the subject of a certificate, as
+# RFC 7030 4.2.2 wants it
+renew_csr() {
+    new_csr "$1" -subj "$(openssl x509 -in "$2" -noout -subject -nameopt compat | sed 's/^subject=//')"
+}
+
 # post PATH BODYFILE [curl arguments]: sets status, leaves $work/answer and
 # $work/head
 post() {
