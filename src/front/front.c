@@ -103,6 +103,8 @@ write_line(const struct front_request *request, uint16_t status, uint64_t bytes,
     char quoted[DETAIL_MAX], device[LIMIT_DEVICE_NAME + 1];
     void (*level)(const char *, ...) = status >= 500 ? log_warn : log_info;
     bool live = exchange_is_live(exchange);
+    if (!live || request->http->method == HTTP_HEAD)
+        bytes = 0;
     level("request method=%.*s path=%.*s status=%u bytes=%llu duration_us=%lld "
           "peer=%s trust=%s device=\"%s\" request_id=%s detail=\"%s%s\"",
           (int)request->http->method_name.len, request->http->method_name.data,
