@@ -148,16 +148,20 @@ dev_stage_trust(struct dev *dev)
 
 /* --- key --- */
 
+/* The claim code is for a device without a living identity: one whose valid
+ * certificate the server refuses was shut out on purpose. */
 static enum dev_cred
 choose(const struct dev *dev)
 {
     enum dev_cred have[3];
     unsigned num = 0;
+    bool alive =
+        dev->record.active != BV_SLOT_NONE && dev->when.time <= dev->not_after;
     if (dev->record.active != BV_SLOT_NONE)
         have[num++] = DEV_CRED_ACTIVE;
     if (dev->config.factory)
         have[num++] = DEV_CRED_FACTORY;
-    if (dev->config.claim.len > 0)
+    if (dev->config.claim.len > 0 && !alive)
         have[num++] = DEV_CRED_CLAIM;
     return num > 0 ? have[dev->cred_turn % num] : DEV_CRED_NONE;
 }

@@ -84,9 +84,10 @@ struct bv_config {
     enum bv_key_type key_type;
     enum bv_binding binding;
 
-    /* Credential for the first certificate: a claim code (HTTP Basic, user
-     * name = claim_user, default the id; never sent to an unverified server),
-     * or the factory identity, or both. */
+    /* Credential for the first certificate, and for a device whose own one has
+     * expired: a claim code (HTTP Basic, user name = claim_user, default the
+     * id; never sent to an unverified server), or the factory identity, or
+     * both. The claim code is not used while the own certificate is alive. */
     struct bv_bytes claim_user, claim;
     bool factory;
 

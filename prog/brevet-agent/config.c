@@ -103,6 +103,9 @@ config_done(struct agent_config *config)
     config->num_sans = 0;
 }
 
+static void complain(cfg_t *cfg, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
 static void
 complain(cfg_t *cfg, const char *format, va_list args)
 {

@@ -66,8 +66,6 @@ cut_enrolment(bool by_fingerprint)
     long fuse = 0;
     for (;; fuse++) {
         bool cut;
-        if (fuse > 0)
-            world_done(&world);
         world_init(&world);
         cut = run_until_cut(fuse, BV_EVENT_ENROLLED, by_fingerprint);
         if (!cut)
@@ -102,8 +100,6 @@ test_cut_renewal(void **state)
     (void)state;
     long fuse = 0;
     for (;; fuse++) {
-        if (fuse > 0)
-            world_done(&world);
         world_init(&world);
         enrol();
         world_pass(&world, 80 * DAY * 1000); /* due, ten days left */
@@ -151,8 +147,6 @@ test_hostile(void **state)
 {
     (void)state;
     for (int mood = MOOD_PENDING; mood < MOOD_COUNT; mood++) {
-        if (mood > MOOD_PENDING)
-            world_done(&world);
         world_init(&world);
         enrol();
         world_pass(&world, 62 * DAY * 1000); /* after percent and jitter soon */
@@ -249,6 +243,39 @@ test_read_only(void **state)
     assert_true(world_works(&world));
     world.read_only = false;
     assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 2 * DAY));
+}
+
+/* Shut out on purpose: a device whose living certificate is refused does not
+ * come back in by its claim code. */
+static void
+test_revoked(void **state)
+{
+    (void)state;
+    enrol();
+    unsigned issued = world.issued;
+    world.mood = MOOD_DISOWN;
+    world.disowned_from = 0;
+    assert_false(world_run(&world, &device, BV_EVENT_RENEWED, 85 * DAY));
+    assert_int_equal(world.issued, issued);
+}
+
+/* Two minutes of life: renewed in time, again and again. */
+static void
+test_short_lived(void **state)
+{
+    (void)state;
+    world.lifetime = 120;
+    enrol();
+    for (int i = 0; i < 50; i++) {
+        assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 110));
+        assert_true(world_works(&world));
+    }
+    /* an outage of a few seconds does not cost the identity */
+    world.mood = MOOD_BROKEN;
+    assert_true(world_run(&world, &device, BV_EVENT_FAILED, 110));
+    (void)world_run(&world, &device, BV_EVENT_NONE, 5);
+    world.mood = MOOD_HONEST;
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 10));
 }
 
 /* --- clocks --- */
@@ -375,6 +402,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_pause_survives_restart, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_revoked, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_short_lived, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_1970_at_boot, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_clock_unknown_after_long_sleep,

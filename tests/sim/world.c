@@ -516,8 +516,21 @@ port_close(void *ctx)
 /* --- the world --- */
 
 void
+world_done(struct world *world)
+{
+    EVP_PKEY_free(world->keys[0]);
+    EVP_PKEY_free(world->keys[1]);
+    EVP_PKEY_free(world->root.key);
+    EVP_PKEY_free(world->issuing.key);
+    EVP_PKEY_free(world->foreign.key);
+    EVP_PKEY_free(world->new_root.key);
+    memset(world, 0, sizeof(*world));
+}
+
+void
 world_init(struct world *world)
 {
+    world_done(world);
     memset(world, 0, sizeof(*world));
     world->true_time = START;
     world->fuse = -1;
@@ -535,17 +548,6 @@ world_init(struct world *world)
     world->pinned = (struct bv_bytes){world->root.cert, world->root.len};
     (void)EVP_Digest(world->root.cert, world->root.len, world->digest, NULL,
                      EVP_sha256(), NULL);
-}
-
-void
-world_done(struct world *world)
-{
-    EVP_PKEY_free(world->keys[0]);
-    EVP_PKEY_free(world->keys[1]);
-    EVP_PKEY_free(world->root.key);
-    EVP_PKEY_free(world->issuing.key);
-    EVP_PKEY_free(world->foreign.key);
-    EVP_PKEY_free(world->new_root.key);
 }
 
 void

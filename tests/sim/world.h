@@ -81,6 +81,7 @@ struct world {
     struct bv_bytes pinned;
 };
 
+/* world_init: world must be zeroed or an earlier world. */
 void world_init(struct world *world);
 void world_done(struct world *world);
 /* world_boot makes a fresh device over what the flash holds. */
