@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -17,6 +18,7 @@
 #include "pki/serial.h"
 #include "tests/unit/pki/certs.h"
 #include "wire/ocsp.h"
+#include "wire/pem.h"
 
 #define ISSUER 3
 static const uint8_t serial_key[16] = "0123456789abcde";
@@ -394,6 +396,58 @@ sealed_and_adopted(void **state)
     assert_int_equal(responder_current(responder, "ca", &key, &cert), BV_OK);
 }
 
+static void
+save(const char *dir, const char *name, struct span bytes)
+{
+    char path[100];
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    assert_int_equal(fwrite(bytes.data, 1, bytes.len, f), bytes.len);
+    assert_int_equal(fclose(f), 0);
+}
+
+static void
+run(const char *dir, const char *what)
+{
+    char command[600];
+    (void)snprintf(command, sizeof command, "cd %s && %s", dir, what);
+    assert_int_equal(system(command), 0);
+}
+
+/* The commands that operators reach for. */
+static void
+tools_accept(void **state)
+{
+    char command[400], dir[] = "/tmp/ocsp-XXXXXX", hex[2 * SERIAL_LEN + 1] = "";
+    uint8_t serial[SERIAL_LEN], pem[4096], hex_buf[2 * SERIAL_LEN];
+    struct sink out = SINK_ARRAY(pem), hex_out = SINK_ARRAY(hex_buf);
+
+    assert_non_null(mkdtemp(dir));
+    make_serial(90, serial);
+    sink_hex(&hex_out, SPAN_ARRAY(serial));
+    memcpy(hex, hex_buf, sizeof hex_buf);
+    assert_int_equal(
+        statusmap_put(map, 90, statusmap_word(ISSUER, 1, now - 60)), BV_OK);
+    struct ocsp_reply reply =
+        ask(&ca, OCSP_HASH_SHA1, SPAN_ARRAY(serial), SPAN_EMPTY);
+    save(dir, "answer", reply.response);
+    pem_encode(&out, PEM_CERTIFICATE, ca.der);
+    save(dir, "ca.pem", sink_view(&out));
+    (void)snprintf(
+        command, sizeof command,
+        "openssl ocsp -respin answer -issuer ca.pem -serial 0x%s -no_nonce "
+        "-CAfile ca.pem >log 2>&1 && grep -q 'Response verify OK' log && "
+        "grep -q 'revoked' log && grep -q 'keyCompromise' log",
+        hex);
+    run(dir, command);
+    if (system("command -v ocsptool >/dev/null") == 0)
+        run(dir, "ocsptool --verify-response --load-trust ca.pem --infile "
+                 "answer >log 2>&1 && grep -q 'Success' log");
+    (void)snprintf(command, sizeof command, "rm -r %s", dir);
+    run("/", command);
+}
+
 static double
 microseconds(void)
 {
@@ -428,6 +482,7 @@ main(void)
         cmocka_unit_test(several_certificates),
         cmocka_unit_test(errors),
         cmocka_unit_test(sealed_and_adopted),
+        cmocka_unit_test(tools_accept),
         cmocka_unit_test(cost),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
