@@ -23,13 +23,7 @@
 int64_t
 core_now(const struct core *core)
 {
-    return core->clock != NULL ? core->clock() : clock_wall();
-}
-
-void
-core_set_clock(struct core *core, int64_t (*now)(void))
-{
-    core->clock = now;
+    return core->calls.now != NULL ? core->calls.now() : clock_wall();
 }
 
 const struct profile *

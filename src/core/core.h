@@ -137,6 +137,8 @@ struct core_calls {
                         struct span json);
     /* CRLs or the TLS certificate on disk were replaced (MSG_REBUNDLE) */
     void (*files_changed)(void *user);
+    /* the wall clock, Unix seconds; NULL: the host's */
+    int64_t (*now)(void);
 };
 
 struct core;
@@ -191,9 +193,6 @@ int64_t core_tick(struct core *core, int64_t now);
  * decided finish under the rules they were decided by. */
 enum bv_err core_reconfigure(struct core *core,
                              const struct core_config *config) BV_CHECKED;
-
-/* core_set_clock replaces the wall clock (tests of jumps); NULL: the host's. */
-void core_set_clock(struct core *core, int64_t (*now)(void));
 
 /* Numbers for status pages and the log. */
 struct core_stats {

@@ -123,7 +123,6 @@ struct core {
     struct store *store;
     const struct signer *signer;
     struct core_calls calls;
-    int64_t (*clock)(void);
 
     struct audit *audit;
     struct statusmap *map;

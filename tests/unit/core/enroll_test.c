@@ -1,0 +1,612 @@
+#include "fixture.h"
+
+#include <stdio.h>
+
+#include "core/ca.h"
+#include "wire/base64.h"
+#include "wire/cert.h"
+#include "wire/der.h"
+#include "wire/pem.h"
+#include "wire/san.h"
+
+static struct fixture f;
+static uint8_t csr_buf[8192];
+
+static int
+setup(void **state)
+{
+    fixture_open(&f);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    fixture_close(&f);
+    return 0;
+}
+
+static struct core_request
+with_secret(struct key *key, const char *cn, const char *secret)
+{
+    struct core_request r = fixture_request(
+        CORE_ENROLL,
+        fixture_csr(key, cn, SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf));
+    r.secret = span_str(secret);
+    return r;
+}
+
+#define expect(err, r)                                                         \
+    do {                                                                       \
+        enum bv_err got_ = fixture_run(&f, r);                                 \
+        if (got_ != (err))                                                     \
+            fail_msg("%d: got %s (%s), want %s", __LINE__, err_name(got_),     \
+                     f.reply.detail, err_name(err));                           \
+    } while (0)
+
+static void
+test_claim_code(void **state)
+{
+    char secret[64];
+    struct cert cert;
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    assert_string_equal(f.reply.device, "d1");
+    assert_string_equal(f.reply.profile, "device");
+    assert_int_equal(strlen(f.reply.serial), 34);
+    assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+    assert_int_equal(cert.not_after, FIXTURE_NOW + 90 * 86400 - 1);
+    assert_true(key_match_spki(key, cert.spki.whole));
+    fixture_write(&f, "d1.crt", f.reply.cert, PEM_CERTIFICATE);
+    fixture_write(&f, "root.crt", f.root, PEM_CERTIFICATE);
+    fixture_write(&f, "ca.crt", f.ca, PEM_CERTIFICATE);
+    assert_int_equal(
+        fixture_shell(&f, "openssl verify -x509_strict -attime 1795000000 "
+                          "-purpose sslclient -CAfile %s/root.crt -untrusted "
+                          "%s/ca.crt %s/d1.crt >%s/out 2>&1 || "
+                          "{ cat %s/out; false; }"),
+        0);
+}
+
+static void
+test_repeat(void **state)
+{
+    char secret[64], serial[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    strcpy(serial, f.reply.serial);
+    /* signed again: other octets, same request; the code's use is spent */
+    fixture_time += 60;
+    r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    assert_true(f.reply.repeated);
+    assert_string_equal(serial, f.reply.serial);
+    fixture_reopen(&f);
+    expect(BV_OK, &r);
+    assert_string_equal(serial, f.reply.serial);
+    /* another key is another request */
+    bv_auto(key) struct key *other = fixture_key();
+    r = with_secret(other, "d1", secret);
+    expect(BV_E_UNAUTHENTICATED, &r);
+    /* after the window it is a new request too */
+    fixture_time += 601;
+    r = with_secret(key, "d1", secret);
+    expect(BV_E_UNAUTHENTICATED, &r);
+}
+
+static void
+test_repeat_in_flight(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_stats stats;
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    for (int i = 0; i < 3; i++)
+        core_submit(f.core, 1, (uint64_t)i, &r);
+    fixture_settle(&f);
+    assert_int_equal(f.num_replies, 3);
+    assert_int_equal(f.reply.err, BV_OK);
+    core_stats(f.core, &stats);
+    assert_int_equal(stats.issued, 1);
+    assert_int_equal(stats.inflight, 0);
+}
+
+static void
+test_one_use_two_keys_in_flight(void **state)
+{
+    char secret[64];
+    static uint8_t other_buf[8192];
+    struct core_stats stats;
+    bv_auto(key) struct key *a = fixture_key();
+    bv_auto(key) struct key *b = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request ra = with_secret(a, "d1", secret), rb = ra;
+    rb.csr = fixture_csr(b, "d1", SPAN_EMPTY, SPAN_EMPTY, other_buf,
+                         sizeof other_buf);
+    core_submit(f.core, 1, 1, &ra);
+    core_submit(f.core, 1, 2, &rb);
+    fixture_settle(&f);
+    assert_int_equal(f.num_replies, 2);
+    core_stats(f.core, &stats);
+    assert_int_equal(stats.issued, 1);
+}
+
+static void
+test_group(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *a = fixture_key();
+    bv_auto(key) struct key *b = fixture_key();
+    fixture_token(&f, NULL, "barn", 2, secret);
+    struct core_request r = with_secret(a, "d1", secret);
+    expect(BV_OK, &r);
+    /* another key may not take the name of a device with a live one */
+    r = with_secret(b, "d1", secret);
+    expect(BV_E_REFUSED, &r);
+    /* the key of one device does not serve another */
+    r = with_secret(a, "d2", secret);
+    expect(BV_E_BAD_KEY, &r);
+    r = with_secret(b, "d2", secret);
+    expect(BV_OK, &r);
+    bv_auto(key) struct key *c = fixture_key();
+    r = with_secret(c, "d3", secret);
+    expect(BV_E_UNAUTHENTICATED, &r); /* used up */
+    /* a group may not reach into another group */
+    fixture_token(&f, NULL, "house", 2, secret);
+    fixture_time += 100 * 86400;
+    fixture_token(&f, NULL, "house", 2, secret);
+    r = with_secret(c, "d2", secret);
+    expect(BV_E_REFUSED, &r);
+    r = with_secret(c, NULL, secret);
+    expect(BV_E_BAD_NAME, &r);
+}
+
+static void
+test_bad_secrets(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", "");
+    expect(BV_E_UNAUTHENTICATED, &r);
+    assert_true(f.reply.challenge);
+    assert_int_equal(f.reply.cert.len, 0);
+    r = with_secret(key, "d2", secret); /* another's name */
+    expect(BV_E_REFUSED, &r);
+    r = with_secret(key, "d1", secret);
+    r.user = SPAN_LIT("d2");
+    expect(BV_E_REFUSED, &r);
+    r.user = SPAN_EMPTY;
+    strcpy(r.label, "nonsense");
+    expect(BV_E_NOT_FOUND, &r);
+    r.label[0] = '\0';
+    fixture_time += 3601;
+    expect(BV_E_EXPIRED, &r);
+    r.secret = SPAN_LIT("0000-0000");
+    for (int i = 0; i < 20; i++)
+        expect(BV_E_UNAUTHENTICATED, &r);
+    expect(BV_E_RATE_LIMITED, &r);
+    assert_true(f.reply.retry_after > 0);
+    strcpy(r.peer, "192.0.2.99"); /* somebody else is not shut out */
+    expect(BV_E_UNAUTHENTICATED, &r);
+    fixture_time += 61;
+    strcpy(r.peer, "192.0.2.1");
+    expect(BV_E_UNAUTHENTICATED, &r);
+}
+
+static void
+test_csr_checks(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 9, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    csr_buf[r.csr.len - 5] ^= 1; /* inside the signature */
+    expect(BV_E_BAD_SIGNATURE, &r);
+    r.csr.len--;
+    assert_int_not_equal(fixture_run(&f, &r), BV_OK);
+    r = with_secret(key, "d1", secret);
+    csr_buf[r.csr.len++] = 0;
+    expect(BV_E_TRAILING_BYTES, &r);
+    fixture_profile(&f, "device")->key_p256 = false;
+    r = with_secret(key, "d1", secret);
+    expect(BV_E_BAD_KEY, &r);
+}
+
+static struct core_request
+bound(struct key *key, const char *secret, struct span sent, struct span here)
+{
+    static uint8_t text[200];
+    struct sink out = SINK_ARRAY(text);
+    base64_encode(&out, sent);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, sink_view(&out),
+                                 csr_buf, sizeof csr_buf));
+    r.secret = span_str(secret);
+    r.binding = here;
+    return r;
+}
+
+static void
+test_binding(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 9, secret);
+    struct core_request r =
+        bound(key, secret, SPAN_LIT("channel a"), SPAN_LIT("channel b"));
+    expect(BV_E_BAD_BINDING, &r);
+    r = bound(key, secret, SPAN_LIT("channel a"), SPAN_EMPTY);
+    expect(BV_E_BAD_BINDING, &r);
+    fixture_profile(&f, "device")->binding = PROFILE_BINDING_REQUIRE;
+    r = with_secret(key, "d1", secret);
+    r.binding = SPAN_LIT("channel a");
+    expect(BV_E_BAD_BINDING, &r);
+    r = bound(key, secret, SPAN_LIT("channel a"), SPAN_LIT("channel a"));
+    expect(BV_OK, &r);
+}
+
+static struct core_request
+renewal(struct key *key, const char *cn, struct span old)
+{
+    struct core_request r = fixture_request(
+        CORE_REENROLL,
+        fixture_csr(key, cn, SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf));
+    r.trust = CORE_TRUST_OWN;
+    r.peer_cert = old;
+    return r;
+}
+
+static void
+test_renew(void **state)
+{
+    char secret[64], request[200];
+    uint8_t old_der[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    memcpy(old_der, f.reply.cert.data, f.reply.cert.len);
+    struct span old = span_of(old_der, f.reply.cert.len);
+    char old_serial[64];
+    strcpy(old_serial, f.reply.serial);
+
+    r = renewal(next, "d2", old);
+    expect(BV_E_REFUSED, &r);
+    r = renewal(next, "d1", old);
+    expect(BV_OK, &r);
+    r = renewal(key, "d1", old); /* same key: the profile permits it */
+    expect(BV_OK, &r);
+    fixture_profile(&f, "device")->reuse_key_on_renew = false;
+    fixture_time += 700;
+    expect(BV_E_BAD_KEY, &r);
+    /* no certificate, or one that only looks like ours */
+    r = renewal(next, "d1", old);
+    r.trust = CORE_TRUST_NONE;
+    r.peer_cert = SPAN_EMPTY;
+    expect(BV_E_UNAUTHENTICATED, &r);
+    r = renewal(next, "d1", old);
+    old_der[old.len - 3] ^= 1;
+    expect(BV_E_UNAUTHENTICATED, &r);
+    old_der[old.len - 3] ^= 1;
+    /* on hold, released, revoked */
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.hold\",\"args\":{\"serial\":\"%s\"}}",
+                   old_serial);
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":1"));
+    expect(BV_E_REVOKED, &r);
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.release\",\"args\":{\"serial\":\"%s\"}}",
+                   old_serial);
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":1"));
+    expect(BV_OK, &r);
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.revoke\",\"args\":{\"serial\":\"%s\","
+                   "\"reason\":\"superseded\"}}",
+                   old_serial);
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":1"));
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":0"));
+    expect(BV_E_REVOKED, &r);
+    fixture_reopen(&f);
+    expect(BV_E_REVOKED, &r);
+}
+
+static void
+test_renew_expired(void **state)
+{
+    char secret[64];
+    uint8_t old[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    memcpy(old, f.reply.cert.data, f.reply.cert.len);
+    r = renewal(key, "d1", span_of(old, f.reply.cert.len));
+    fixture_time += 90 * 86400 - 1; /* the last second is included */
+    expect(BV_OK, &r);
+    fixture_time += 1;
+    expect(BV_E_EXPIRED, &r);
+}
+
+static struct span
+maker_device(const char *cn, uint8_t *buf, size_t cap)
+{
+    struct profile p;
+    uint8_t spki_buf[LIMIT_SPKI];
+    char problem[200];
+    struct sink spki = SINK_ARRAY(spki_buf), out = sink_of(buf, cap);
+    bv_auto(key) struct key *key = fixture_key();
+    assert_int_equal(profile_default("device", &p), BV_OK);
+    assert_int_equal(key_spki(key, &spki), BV_OK);
+    struct ca_spec spec = {.profile = &p,
+                           .cn = cn,
+                           .spki = sink_view(&spki),
+                           .issuer_cert = f.maker,
+                           .issuer_key = f.maker_key,
+                           .now = FIXTURE_NOW};
+    assert_int_equal(ca_issue(&spec, &out, problem, sizeof problem), BV_OK);
+    return sink_view(&out);
+}
+
+static void
+test_manufacturer(void **state)
+{
+    uint8_t idevid[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = with_secret(key, "m1", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = maker_device("m1", idevid, sizeof idevid);
+    expect(BV_OK, &r);
+    assert_string_equal(f.reply.device, "m1");
+    r = with_secret(key, "other", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = maker_device("m1", idevid, sizeof idevid);
+    expect(BV_E_REFUSED, &r);
+    strcpy(r.trust_name, "unknown");
+    expect(BV_E_REFUSED, &r);
+    strcpy(r.trust_name, "acme");
+    strcpy(r.label, "server"); /* takes no manufacturer certificates */
+    expect(BV_E_REFUSED, &r);
+    r.label[0] = '\0';
+    f.manufacturers[0].known_only = true;
+    r = with_secret(key, "m2", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = maker_device("m2", idevid, sizeof idevid);
+    assert_int_not_equal(fixture_run(&f, &r), BV_OK);
+}
+
+static void
+test_approval(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "signer", NULL, 1, secret);
+    struct core_request r = with_secret(key, "signer", secret);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+    assert_true(f.reply.retry_after > 0);
+    expect(BV_E_PENDING, &r);
+    fixture_reopen(&f);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.approve\",\"args\":{\"device\":\"signer\"}}");
+    assert_non_null(strstr(f.json, "approved"));
+    expect(BV_OK, &r);
+    fixture_token(&f, "signer2", NULL, 1, secret);
+    bv_auto(key) struct key *other = fixture_key();
+    r = with_secret(other, "signer2", secret);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.deny\",\"args\":{\"device\":\"signer2\"}}");
+    expect(BV_E_REFUSED, &r);
+}
+
+static void
+test_keygen(void **state)
+{
+    char secret[64];
+    struct cert cert;
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 3, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    r.op = CORE_KEYGEN;
+    expect(BV_E_REFUSED, &r);
+    fixture_profile(&f, "device")->server_keygen = true;
+    expect(BV_E_REFUSED, &r); /* not in clear */
+    fixture_profile(&f, "device")->server_keygen_plain = true;
+    expect(BV_OK, &r);
+    assert_true(f.reply.key.len > 60 && !f.reply.key_wrapped);
+    assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+    assert_false(key_match_spki(key, cert.spki.whole));
+}
+
+static void
+test_quota_and_block(void **state)
+{
+    char secret[64];
+    fixture_token(&f, "d1", NULL, 100, secret);
+    for (int i = 0; i < 8; i++) {
+        bv_auto(key) struct key *key = fixture_key();
+        struct core_request r = with_secret(key, "d1", secret);
+        expect(BV_OK, &r);
+    }
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_E_REFUSED, &r);
+    (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":"
+                            "\"d1\",\"reason\":\"keyCompromise\"}}");
+    assert_non_null(strstr(f.json, "\"changed\":8"));
+    expect(BV_OK, &r);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.block\",\"args\":{\"name\":\"d1\"}}");
+    bv_auto(key) struct key *last = fixture_key();
+    r = with_secret(last, "d1", secret);
+    expect(BV_E_REFUSED, &r);
+}
+
+static void
+test_compromised_key_stays_out(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 5, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":"
+                            "\"d1\",\"reason\":\"keyCompromise\"}}");
+    expect(BV_E_BAD_KEY, &r);
+}
+
+static void
+test_san(void **state)
+{
+    char secret[64];
+    uint8_t san_buf[300];
+    struct cert cert;
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "www.example", NULL, 5, secret);
+    struct sink san = SINK_ARRAY(san_buf);
+    size_t mark = der_open(&san, DER_SEQUENCE);
+    san_put(&san, SAN_DNS, SPAN_LIT("evil.example"));
+    der_close(&san, mark);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "www.example", sink_view(&san),
+                                 SPAN_EMPTY, csr_buf, sizeof csr_buf));
+    r.secret = span_str(secret);
+    strcpy(r.label, "server");
+    expect(BV_E_REFUSED, &r);
+    r = with_secret(key, "www.example", secret);
+    strcpy(r.label, "server");
+    expect(BV_OK, &r);
+    assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+    assert_true(san_has(cert.san, SAN_DNS, SPAN_LIT("www.example")));
+}
+
+static void
+test_clock(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 5, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    bv_auto(key) struct key *next = fixture_key();
+    r = with_secret(next, "d1", secret);
+    fixture_time = 0;
+    expect(BV_E_BAD_CLOCK, &r);
+    fixture_time = FIXTURE_NOW - 90000;
+    expect(BV_E_BAD_CLOCK, &r);
+    fixture_time = FIXTURE_NOW + INT64_C(315360000);
+    expect(BV_E_BAD_CLOCK, &r);
+    fixture_time = FIXTURE_NOW - 3600; /* a little is tolerated */
+    expect(BV_OK, &r);
+}
+
+static void
+test_group_commit(void **state)
+{
+    enum { NUM = 300 };
+    char secret[64];
+    struct core_stats before, after;
+    fixture_token(&f, NULL, "barn", NUM, secret);
+    core_stats(f.core, &before);
+    for (int i = 0; i < NUM; i++) {
+        char cn[16];
+        bv_auto(key) struct key *key = fixture_key();
+        (void)snprintf(cn, sizeof cn, "d%d", i);
+        struct core_request r = with_secret(key, cn, secret);
+        core_submit(f.core, 1, (uint64_t)i, &r);
+    }
+    fixture_settle(&f);
+    assert_int_equal(f.num_replies, NUM);
+    core_stats(f.core, &after);
+    assert_int_equal(after.issued - before.issued, NUM);
+    assert_true(after.commits - before.commits <= 3);
+}
+
+static unsigned
+count_certs(void)
+{
+    unsigned num = 0;
+    const char *at = fixture_admin(&f, "{\"verb\":\"cert.list\",\"args\":{"
+                                       "\"device\":\"d1\"}}");
+    while ((at = strstr(at, "\"serial\"")) != NULL) {
+        num++;
+        at++;
+    }
+    return num;
+}
+
+/* Each call of the store fails once, wherever it is: the requester gets an
+ * error, and afterwards everything is as if it had never asked. */
+static void
+test_every_store_call_fails(void **state)
+{
+    unsigned at = 1;
+    for (;; at++) {
+        char secret[64];
+        bv_auto(key) struct key *key = fixture_key();
+        fixture_token(&f, "d1", NULL, 1, secret);
+        struct core_request r = with_secret(key, "d1", secret);
+        unsigned certs = count_certs();
+        f.calls = 0;
+        f.fail_at = at;
+        f.fail_with = at % 2 ? BV_E_DISK_FULL : BV_E_IO;
+        enum bv_err err = fixture_run(&f, &r);
+        bool hit = f.calls >= at;
+        f.fail_at = 0;
+        if (!hit) {
+            assert_int_equal(err, BV_OK);
+            break;
+        }
+        if (err != BV_OK) {
+            assert_true(f.reply.retry_after > 0);
+            assert_int_equal(f.reply.cert.len, 0);
+            assert_int_equal(count_certs(), certs);
+            expect(BV_OK, &r); /* the use of the code was not lost */
+        }
+        assert_int_equal(count_certs(), certs + 1);
+        fixture_time += 3700;
+        (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{"
+                                "\"device\":\"d1\"}}");
+    }
+    assert_true(at > 8);
+    fixture_reopen(&f); /* the audit log opens: nothing is out of step */
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_claim_code),
+        T(test_repeat),
+        T(test_repeat_in_flight),
+        T(test_one_use_two_keys_in_flight),
+        T(test_group),
+        T(test_bad_secrets),
+        T(test_csr_checks),
+        T(test_binding),
+        T(test_renew),
+        T(test_renew_expired),
+        T(test_manufacturer),
+        T(test_approval),
+        T(test_keygen),
+        T(test_quota_and_block),
+        T(test_compromised_key_stays_out),
+        T(test_san),
+        T(test_clock),
+        T(test_group_commit),
+        T(test_every_store_call_fails),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
