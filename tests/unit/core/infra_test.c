@@ -1,0 +1,299 @@
+/* What core does by the clock: CRLs, its own certificates, checkpoints; and
+ * the verbs of operators. CRLs are read by OpenSSL's tools. */
+#include "fixture.h"
+
+#include <stdio.h>
+
+#include "wire/pem.h"
+
+static struct fixture f;
+
+static int
+setup(void **state)
+{
+    fixture_open(&f);
+    fixture_write(&f, "root.crt", f.root, PEM_CERTIFICATE);
+    fixture_write(&f, "ca.crt", f.ca, PEM_CERTIFICATE);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    fixture_close(&f);
+    return 0;
+}
+
+#define SHELL(command)                                                         \
+    assert_int_equal(fixture_shell(&f, "( " command " ) >%s/out 2>&1 || "      \
+                                       "{ cat %s/out; false; }"),              \
+                     0)
+
+static void
+enroll(const char *name, char serial[64])
+{
+    char secret[64];
+    static uint8_t csr_buf[4096];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, name, NULL, 1, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, name, SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                                 sizeof csr_buf));
+    r.secret = span_str(secret);
+    assert_int_equal(fixture_run(&f, &r), BV_OK);
+    strcpy(serial, f.reply.serial);
+    fixture_write(&f, name, f.reply.cert, PEM_CERTIFICATE);
+}
+
+static const char *
+status(const char *verb, const char *serial, const char *reason)
+{
+    char request[300];
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"%s\",\"args\":{\"serial\":\"%s\","
+                   "\"reason\":\"%s\"}}",
+                   verb, serial, reason);
+    return fixture_admin(&f, request);
+}
+
+static void
+test_empty_crl(void **state)
+{
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -CAfile %s/ca.crt "
+          "2>&1 | grep -q 'verify OK'");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "grep -q 'No Revoked Certificates'");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x01'");
+    assert_int_not_equal(f.files_changed, 0);
+}
+
+static void
+test_revoked_is_listed(void **state)
+{
+    char good[64], bad[64];
+    enroll("good", good);
+    enroll("bad", bad);
+    fixture_tick(&f);
+    assert_non_null(
+        strstr(status("cert.revoke", bad, "keyCompromise"), "\"changed\":1"));
+    fixture_time += 5; /* not yet: changes are gathered */
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x01'");
+    fixture_time += 6;
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "grep -q 'Key Compromise'");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -out %s/crl.pem; "
+          "openssl verify -attime 1795000100 -partial_chain -crl_check "
+          "-trusted %s/ca.crt -CRLfile %s/crl.pem %s/good");
+    SHELL("! openssl verify -attime 1795000100 -partial_chain -crl_check "
+          "-trusted %s/ca.crt -CRLfile %s/crl.pem %s/bad");
+}
+
+static void
+test_status_steps(void **state)
+{
+    char serial[64];
+    enroll("d1", serial);
+    assert_non_null(strstr(status("cert.release", serial, ""), "\"ok\":true"));
+    assert_non_null(strstr(status("cert.hold", serial, ""), "\"changed\":1"));
+    assert_non_null(strstr(status("cert.show", serial, ""), "\"hold\""));
+    fixture_time += 1000;
+    /* a hold that becomes final keeps its date */
+    assert_non_null(
+        strstr(status("cert.revoke", serial, "superseded"), "\"changed\":1"));
+    assert_non_null(
+        strstr(status("cert.show", serial, ""), "\"revoked_at\":1795000000"));
+    assert_non_null(strstr(status("cert.release", serial, ""), "CONFLICT"));
+    assert_non_null(
+        strstr(status("cert.revoke", serial, "keyCompromise"), "CONFLICT"));
+    assert_non_null(
+        strstr(status("cert.revoke", serial, "removeFromCRL"), "BAD_MESSAGE"));
+    assert_non_null(
+        strstr(status("cert.revoke", serial, "nonsense"), "BAD_MESSAGE"));
+    assert_non_null(
+        strstr(status("cert.revoke", "4200", "superseded"), "NOT_FOUND"));
+}
+
+static void
+test_numbers_increase(void **state)
+{
+    fixture_tick(&f);
+    fixture_reopen(&f);
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+    /* by schedule, with nothing changed */
+    fixture_time += 86400;
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x03'");
+    /* the database lost its memory: the file still counts */
+    SHELL("sqlite3 %s/brevet.db 'DELETE FROM crl' || true");
+    fixture_reopen(&f);
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x04'");
+}
+
+/* RFC 5280 3.3 */
+static void
+test_expired_shown_once_more(void **state)
+{
+    char serial[64];
+    enroll("d1", serial);
+    (void)status("cert.revoke", serial, "superseded");
+    fixture_time += 89 * 86400;
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "grep -q 'Superseded'");
+    fixture_time += 2 * 86400; /* expired now: once more */
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "grep -q 'Superseded'");
+    fixture_time += 86400;
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "grep -q 'No Revoked Certificates'");
+}
+
+static void
+test_tls_certificate(void **state)
+{
+    fixture_tick(&f);
+    SHELL("openssl verify -x509_strict -attime 1795000001 -purpose sslserver "
+          "-verify_hostname pki.example -CAfile %s/root.crt "
+          "-untrusted %s/server.pem %s/server.pem");
+    SHELL("openssl x509 -in %s/server.pem -noout -checkip 192.0.2.7 | "
+          "grep -q 'does match'");
+    SHELL("test $(stat -c %a %s/server.pem) = 600 && cp %s/server.pem "
+          "%s/first.pem");
+    fixture_reopen(&f); /* kept over a restart */
+    fixture_tick(&f);
+    SHELL("cmp %s/server.pem %s/first.pem");
+    fixture_time += 60 * 86400; /* two thirds of 90 days */
+    fixture_tick(&f);
+    SHELL("! cmp -s %s/server.pem %s/first.pem");
+}
+
+static void
+test_checkpoint_and_proof(void **state)
+{
+    char serial[64];
+    enroll("d1", serial);
+    fixture_tick(&f);
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"audit.checkpoint\",\"args\":{}}"),
+               "brevet/test"));
+    assert_non_null(strstr(
+        fixture_admin(&f, "{\"verb\":\"audit.prove\",\"args\":{\"index\":1}}"),
+        "tlog-proof"));
+    assert_non_null(strstr(
+        fixture_admin(&f, "{\"verb\":\"audit.list\",\"args\":{\"last\":50}}"),
+        "cert.issue"));
+    assert_non_null(strstr(f.json, "uid 1000 (ada)"));
+    assert_non_null(
+        strstr(fixture_admin(
+                   &f, "{\"verb\":\"audit.show\",\"args\":{\"index\":99999}}"),
+               "NOT_FOUND"));
+}
+
+static void
+test_no_signer(void **state)
+{
+    static uint8_t csr_buf[4096];
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                                 sizeof csr_buf));
+    r.secret = span_str(secret);
+    core_submit(f.core, 1, 1, &r);
+    core_set_signer(f.core, NULL); /* it dies with the job in hand */
+    assert_int_equal(core_commit(f.core), BV_OK);
+    assert_int_equal(f.reply.err, BV_E_UNAVAILABLE);
+    assert_int_equal(f.reply.retry_after, 1);
+    assert_int_equal(fixture_run(&f, &r), BV_E_UNAVAILABLE);
+    core_set_signer(f.core, &f.signer);
+    assert_int_equal(fixture_run(&f, &r), BV_OK);
+}
+
+static const char *
+as_role(enum core_role role, const char *request)
+{
+    const struct core_caller caller = {1001, "bob", role};
+    f.json[0] = '\0';
+    core_admin(f.core, &caller, 2, 1, span_str(request));
+    fixture_settle(&f);
+    return f.json;
+}
+
+static void
+test_roles_and_nonsense(void **state)
+{
+    const char *revoke = "{\"verb\":\"cert.revoke\",\"args\":{\"seq\":1}}";
+    const char *backup = "{\"verb\":\"backup\",\"args\":{\"path\":\"/x\"}}";
+    assert_non_null(strstr(as_role(CORE_ROLE_READ, revoke), "REFUSED"));
+    assert_non_null(strstr(as_role(CORE_ROLE_OPERATE, backup), "REFUSED"));
+    assert_non_null(strstr(as_role(CORE_ROLE_READ, "{\"verb\":\"status\"}"),
+                           "\"ok\":true"));
+    assert_non_null(
+        strstr(as_role(CORE_ROLE_ADMIN, "{\"verb\":\"x\"}"), "NOT_FOUND"));
+    assert_non_null(strstr(as_role(CORE_ROLE_ADMIN, "["), "BAD_MESSAGE"));
+    assert_non_null(strstr(as_role(CORE_ROLE_ADMIN, "7"), "BAD_MESSAGE"));
+    assert_non_null(
+        strstr(as_role(CORE_ROLE_ADMIN, "{\"verb\":7}"), "NOT_FOUND"));
+}
+
+static void
+test_listings(void **state)
+{
+    char serial[64];
+    enroll("d1", serial);
+    enroll("d2", serial);
+    enroll("d3", serial);
+    assert_non_null(strstr(
+        fixture_admin(&f, "{\"verb\":\"device.list\",\"args\":{\"limit\":2}}"),
+        "\"next\":2"));
+    assert_null(strstr(f.json, "d3"));
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"device.list\",\"args\":{"
+                                 "\"limit\":2,\"after\":2}}"),
+               "\"next\":null"));
+    assert_non_null(strstr(f.json, "d3"));
+    assert_non_null(strstr(
+        fixture_admin(&f, "{\"verb\":\"token.list\",\"args\":{}}"), "d2"));
+    assert_null(strstr(f.json, "secret"));
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"ca.show\",\"args\":{\"name\":"
+                                 "\"issuing\"}}"),
+               "BEGIN CERTIFICATE"));
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"profile.list\",\"args\":{}}"),
+               "codesigning"));
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_empty_crl),
+        T(test_revoked_is_listed),
+        T(test_status_steps),
+        T(test_numbers_increase),
+        T(test_expired_shown_once_more),
+        T(test_tls_certificate),
+        T(test_checkpoint_and_proof),
+        T(test_no_signer),
+        T(test_roles_and_nonsense),
+        T(test_listings),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
