@@ -429,8 +429,8 @@ fail_trust(struct dev *dev)
 static void
 fail_identity(struct dev *dev, enum bv_why why, uint32_t asked)
 {
-    if (why == BV_WHY_PENDING && asked > 0 && dev->record.attempts > 0)
-        dev->record.attempts--; /* waiting is not failing */
+    if (why == BV_WHY_PENDING && asked > 0)
+        dev->record.attempts = 0; /* waiting is not failing */
     if (why == BV_WHY_UNAUTHORIZED || why == BV_WHY_SERVER_REFUSED)
         dev->cred_turn++;
     if (spoils_key(why))

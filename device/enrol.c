@@ -4,8 +4,8 @@
 #include "device/request.h"
 #include "device/trust.h"
 
-/* A proof that keeps failing for reasons that look like the network's: after
- * so many attempts the new key is given up and the next one starts afresh. */
+/* A proof that keeps failing for reasons that look like the network's: every
+ * so many attempts a certificate is asked for again. */
 #define PROOF_TRIES 4
 
 /* --- shared --- */
@@ -140,6 +140,10 @@ dev_stage_trust(struct dev *dev)
     if (why != BV_WHY_NONE)
         return dev_fail(dev, why);
     dev->trust_fails = 0;
+    if (dev->record.attempts == 0) {
+        dev->why = BV_WHY_NONE;
+        dev->record.why = BV_WHY_NONE;
+    }
     dev->trust_mono = dev_mono_after(dev, dev->config.trust_every);
     dev->event = changed ? BV_EVENT_TRUST : BV_EVENT_NONE;
     dev->stage = DEV_REST;
@@ -173,6 +177,8 @@ static bool
 charge(struct dev *dev)
 {
     struct record next = dev->record;
+    if (dev->why == BV_WHY_PENDING && next.attempts == 0 && next.key_made)
+        return true; /* polling for approval must not wear out the flash */
     next.attempts++;
     next.key_made = true;
     next.pause = dev_pause(dev, next.attempts);
@@ -202,7 +208,6 @@ has_key(struct dev *dev)
 {
     struct span spki;
     return dev->record.key_made &&
-           dev->record.attempts % PROOF_TRIES != PROOF_TRIES - 1 &&
            dev_spki(dev, dev_inactive(dev), &spki) == BV_PORT_OK;
 }
 

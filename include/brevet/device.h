@@ -35,9 +35,7 @@
 
 #include "brevet/port.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+BV_C_BEGIN
 
 /* Work memory of one device, octets: holds one request, then one answer. An
  * answer that does not fit is refused (BV_WHY_TOO_LARGE). Several devices may
@@ -218,7 +216,5 @@ enum bv_port bv_device_cert(struct bv_device *dev, uint8_t *out, size_t cap,
 enum bv_port bv_device_trust(struct bv_device *dev, size_t index,
                              struct bv_bytes *ret_cert, bool *ret_anchor);
 
-#ifdef __cplusplus
-}
-#endif
+BV_C_END
 #endif

@@ -3,15 +3,14 @@
  *
  * Keys are PEM files (PKCS#8) "key-a.pem" and "key-b.pem" in the identity's
  * directory, created 0600, replaced by rename, never written elsewhere. The
- * factory identity is a certificate and a key file given by name. */
+ * factory identity is a certificate and a key file given by name. The process
+ * must ignore SIGPIPE. */
 #ifndef BREVET_OPENSSL_H
 #define BREVET_OPENSSL_H
 
 #include "brevet/port.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+BV_C_BEGIN
 
 struct bv_openssl;
 
@@ -37,7 +36,5 @@ const char *bv_openssl_error(const struct bv_openssl *openssl);
 enum bv_port bv_openssl_key_pem(struct bv_openssl *openssl, enum bv_slot slot,
                                 char *out, size_t cap, size_t *ret_len);
 
-#ifdef __cplusplus
-}
-#endif
+BV_C_END
 #endif

@@ -21,9 +21,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What lies between these has C linkage in C++ too. */
 #ifdef __cplusplus
-extern "C" {
+#define BV_C_BEGIN extern "C" {
+#define BV_C_END   }
+#else
+#define BV_C_BEGIN
+#define BV_C_END
 #endif
+
+BV_C_BEGIN
 
 /* Octets owned by somebody else. data may be NULL when len is 0. */
 struct bv_bytes {
@@ -230,7 +237,5 @@ struct bv_ports {
     struct bv_observe observe;
 };
 
-#ifdef __cplusplus
-}
-#endif
+BV_C_END
 #endif

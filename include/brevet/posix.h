@@ -10,9 +10,7 @@
 
 #include "brevet/port.h"
 
-#ifdef __cplusplus
-extern "C" {
-#endif
+BV_C_BEGIN
 
 struct bv_posix;
 
@@ -31,7 +29,5 @@ int bv_posix_dirfd(const struct bv_posix *posix);
  * always "known"; its monotonic time counts suspend (CLOCK_BOOTTIME). */
 void bv_posix_ports(struct bv_posix *posix, struct bv_ports *ret_ports);
 
-#ifdef __cplusplus
-}
-#endif
+BV_C_END
 #endif

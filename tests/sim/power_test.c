@@ -211,6 +211,28 @@ test_retry_after_is_kept(void **state)
     assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, 4000));
 }
 
+/* Days of polling: one key, so that the server sees one request, and the flash
+ * is left alone. */
+static void
+test_approval_takes_days(void **state)
+{
+    (void)state;
+    world.mood = MOOD_FORBIDDEN;
+    world_boot(&world, &device, false);
+    for (int i = 0; i < 3; i++)
+        assert_true(world_run(&world, &device, BV_EVENT_FAILED, DAY));
+    world.mood = MOOD_PENDING;
+    world.retry_after = 60;
+    assert_true(world_run(&world, &device, BV_EVENT_PENDING, DAY));
+    unsigned writes = world.writes, generated = world.generated;
+    (void)world_run(&world, &device, BV_EVENT_ENROLLED, 3 * DAY);
+    assert_true(world.writes - writes < 5);
+    assert_int_equal(world.generated, generated);
+    world.mood = MOOD_HONEST;
+    assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, 300));
+    assert_int_equal(world.generated, generated);
+}
+
 /* The ladder is in flash: a device that restarts for ever is no faster. */
 static void
 test_pause_survives_restart(void **state)
@@ -400,6 +422,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_retry_after_is_kept, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pause_survives_restart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_approval_takes_days, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_revoked, setup, teardown),

@@ -343,6 +343,7 @@ port_set(void *ctx, enum bv_record key, const uint8_t *data, size_t len)
     }
     if (len > BV_RECORD_MAX)
         die("record too long");
+    world->writes++;
     world->flash[key].present = true;
     world->flash[key].len = len;
     memcpy(world->flash[key].data, data, len);
@@ -369,6 +370,7 @@ port_generate(void *ctx, enum bv_slot slot, enum bv_key_type type)
     world->keys[slot] = NULL;
     burn(world); /* the worst a key store may do: the old one is gone */
     world->keys[slot] = EVP_EC_gen("P-256");
+    world->generated++;
     burn(world);
     return BV_PORT_OK;
 }

@@ -64,7 +64,7 @@ struct world {
     struct authority root, issuing, foreign, new_root, link;
     bool rolled; /* cacerts show new_root and link too */
     uint32_t retry_after;
-    unsigned contacts, issued, refused_writes;
+    unsigned contacts, issued, refused_writes, writes, generated;
     bool read_only; /* flash refuses writes */
     uint64_t serial;
     int64_t disowned_from; /* MOOD_DISOWN: issued at or after this */
