@@ -165,6 +165,12 @@ peer_attach(struct peer *peer, int fd)
     return BV_OK;
 }
 
+bool
+peer_is_up(const struct peer *peer)
+{
+    return peer->channel != NULL;
+}
+
 enum bv_err
 peer_ask(struct peer *peer, enum msg_type type, struct span body, peer_fn *fn,
          void *arg)

@@ -24,6 +24,8 @@ void peer_free(struct peer *peer);
 /* peer_attach takes over fd, a socket of channel_pair; a channel that
  * was there is closed first. */
 enum bv_err peer_attach(struct peer *peer, int fd) BV_CHECKED;
+/* peer_is_up: there is a channel. The process at its end may be dying. */
+bool peer_is_up(const struct peer *peer);
 /* peer_ask: UNAVAILABLE without a channel, BUSY with LIMIT_INFLIGHT
  * questions open or a full queue; fn is then not called. Else fn is called
  * exactly once, never before this returns. */

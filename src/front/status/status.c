@@ -18,7 +18,7 @@
 
 struct status_door {
     const struct front_status_settings *settings;
-    struct peer *signer;
+    struct peer *core, *signer;
     struct cache *cache;
     struct files *files;
     unsigned generation;         /* of the settings all this was made from */
@@ -47,6 +47,7 @@ open_door(const struct front_env *env, void **ret_ctx)
     if (door == NULL)
         return BV_E_NO_MEMORY;
     door->settings = env->settings;
+    door->core = env->core;
     door->signer = env->signer;
     door->generation = door->settings->generation;
     BV_TRY(cache_new(&cache));
@@ -405,6 +406,10 @@ what_ails(const struct status_door *door)
 {
     int64_t now = clock_wall();
 
+    if (!peer_is_up(door->core))
+        return "core is away";
+    if (!peer_is_up(door->signer))
+        return "the signer is away";
     for (size_t i = 0; i < door->files->num_crls; i++) {
         const struct file_crl *crl = &door->files->crls[i];
 

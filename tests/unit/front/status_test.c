@@ -370,6 +370,10 @@ test_health(void **state)
     get(state, "/health", "", "");
     assert_int_equal(fake_answer.status, 200);
     assert_true(body_is("ok\n"));
+    fake_is_away = true;
+    get(state, "/health", "", "");
+    assert_string_equal(fake_answer.detail, "core is away");
+    fake_is_away = false;
     settings.num_crls = 2; /* an offline root's may be missing */
     settings.generation++;
     get(state, "/health", "", "");
