@@ -1,0 +1,146 @@
+#!/bin/sh
+# brevet-agent against an EST server that is not ours: enrol, install, hook,
+# renew, service, repair, and the exit status of each failure.
+#   agent_test.sh AGENT SOURCE_DIR
+set -eu
+agent=$(realpath "$1") here=$2
+work=$(mktemp -d)
+server=
+service=
+cleanup() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || :
+    [ -z "$service" ] || kill "$service" 2>/dev/null || :
+    rm -rf "$work"
+}
+trap cleanup EXIT
+cd "$work"
+fail() {
+    echo "FAIL: $*" >&2
+    exit 1
+}
+expect() { # expect STATUS COMMAND...
+    want=$1 got=0
+    shift
+    "$@" >out.txt 2>&1 || got=$?
+    [ "$got" = "$want" ] || { cat out.txt; fail "status $got, not $want: $*"; }
+}
+await() { # await COMMAND...: up to ten seconds
+    n=0
+    until "$@" >/dev/null 2>&1; do
+        n=$((n + 1))
+        [ $n -lt 100 ] || fail "never: $*"
+        sleep 0.1
+    done
+}
+
+cat >ca.cnf <<'CNF'
+[req]
+distinguished_name = dn
+[dn]
+[ca]
+basicConstraints = critical, CA:true
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid:always
+[server]
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost, IP:127.0.0.1
+[device]
+keyUsage = critical, digitalSignature
+extendedKeyUsage = clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+CNF
+make_key() { openssl ecparam -name prime256v1 -genkey -noout -out "$1"; }
+sign() { # sign NAME SUBJECT CA SECTION
+    make_key "$1.key"
+    openssl req -new -config ca.cnf -key "$1.key" -subj "/CN=$2" -out "$1.csr"
+    openssl x509 -req -in "$1.csr" -CA "$3.crt" -CAkey "$3.key" -days 30 \
+        -extfile ca.cnf -extensions "$4" -out "$1.crt" 2>/dev/null
+}
+for ca in root other; do
+    make_key $ca.key
+    openssl req -x509 -new -config ca.cnf -key $ca.key -subj "/CN=$ca" \
+        -days 30 -extensions ca -out $ca.crt
+done
+sign issuing Issuing root ca
+sign server localhost issuing server
+cat server.crt issuing.crt >server.pem
+cat root.crt issuing.crt >cas.pem
+python3 "$here/est_server.py" 2>/dev/null &
+server=$!
+await test -s port
+url=https://localhost:$(cat port)
+pin=$(openssl x509 -in root.crt -outform DER | sha256sum | cut -d' ' -f1)
+echo secret >claim
+echo wrong >wrong
+mkdir out
+cat >agent.conf <<CONF
+identity "dev1" {
+  url = "$url"
+  claim-code-file = "$work/claim"
+  ca-fingerprint = "$pin"
+  dir = "$work/state"
+  san = {"dns:dev1.example", "ip:10.1.2.3"}
+  install {
+    cert = "$work/out/cert.pem"
+    key = "$work/out/key.pem"
+    ca = "$work/out/ca.pem"
+  }
+  hook = "echo \$BREVET_IDENTITY \$BREVET_REASON >>$work/hook.txt"
+}
+CONF
+same_key() {
+    [ "$(openssl pkey -in out/key.pem -pubout)" = \
+        "$(openssl x509 -in out/cert.pem -noout -pubkey)" ] ||
+        fail "installed key and certificate differ"
+}
+
+expect 7 "$agent" -c agent.conf renew
+expect 0 "$agent" -c agent.conf enroll
+openssl verify -CAfile out/ca.pem out/cert.pem >/dev/null
+same_key
+[ "$(stat -c %a out/key.pem)" = 600 ] || fail "mode of the key"
+[ "$(cat hook.txt)" = "dev1 enrolled" ] || fail "hook"
+openssl x509 -in out/cert.pem -noout -ext subjectAltName |
+    grep -q 'DNS:dev1.example, IP Address:10.1.2.3' || fail "names"
+expect 0 "$agent" -c agent.conf status --json
+grep -q '"state": "good"' out.txt || fail "status"
+expect 0 "$agent" -c agent.conf renew
+rm claim # needed once only
+cp out/cert.pem before.pem
+expect 0 "$agent" -c agent.conf renew --force
+cmp -s out/cert.pem before.pem && fail "not renewed"
+same_key
+
+"$agent" -c agent.conf run 2>run.txt &
+service=$!
+await grep -q started run.txt
+expect 1 "$agent" -c agent.conf renew # the service holds the directory
+expect 0 "$agent" -c agent.conf status
+cp out/cert.pem good.pem
+echo damaged >out/cert.pem
+kill -HUP $service
+await cmp out/cert.pem good.pem
+grep -q 'dev1 repaired' hook.txt || await grep -q 'dev1 repaired' hook.txt
+kill -TERM $service
+wait $service || fail "status of the service"
+service=
+
+echo secret >claim
+one() { "$agent" enroll --url "$url" --id dev1 --dir "$work/s" "$@"; }
+expect 2 one --ca-file root.crt --claim-code-file wrong
+expect 5 one --ca-file other.crt --claim-code-file claim
+expect 5 one --ca-fingerprint "$(printf %064d 0)" --claim-code-file claim
+expect 4 "$agent" enroll --url https://127.0.0.1:1 --id dev1 --dir "$work/n" \
+    --ca-file root.crt
+expect 1 one --ca-file root.crt --key-type dsa
+expect 1 one
+for type in p384 ed25519 rsa2048; do
+    expect 0 "$agent" enroll --url "$url" --id dev1 --dir "$work/$type" \
+        --ca-file root.crt --claim-code-file claim --key-type $type
+done
+echo "agent: all as expected"
