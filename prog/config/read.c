@@ -40,7 +40,7 @@ struct reader {
 /* libconfuse's callbacks carry no pointer of ours. One thread, one parse. */
 static struct reader *reading;
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 say(const struct reader *r, int line, const char *format, va_list ap)
 {
     int used = snprintf(r->problem, r->cap, "%s:%d: ", r->name, line);

@@ -187,7 +187,7 @@ configure(struct sqlite *s, const struct store_sqlite_options *options,
 static enum bv_err
 check_owner(sqlite3 *db, int64_t *ret_version, struct problem problem)
 {
-    int64_t id, pages;
+    int64_t id = 0, pages = 0;
 
     BV_TRY(pragma(db, "PRAGMA application_id", &id, problem));
     BV_TRY(pragma(db, "PRAGMA user_version", ret_version, problem));
@@ -218,7 +218,7 @@ sqlite_open_migrate(sqlite3 *db, const char *const *steps, unsigned num_steps,
                     char *ret_problem, size_t cap)
 {
     struct problem problem = {ret_problem, cap};
-    int64_t version;
+    int64_t version = 0;
 
     BV_TRY(check_owner(db, &version, problem));
     if (version > num_steps || version < 0) {
@@ -242,7 +242,7 @@ sqlite_open_migrate(sqlite3 *db, const char *const *steps, unsigned num_steps,
 static enum bv_err
 check_version(sqlite3 *db, struct problem problem)
 {
-    int64_t version;
+    int64_t version = 0;
 
     BV_TRY(check_owner(db, &version, problem));
     if (version == sqlite_schema_version)

@@ -171,7 +171,7 @@ sqlite_query_row(struct sqlite_query *query, bool *ret_got)
 enum bv_err
 sqlite_query_one(struct sqlite_query *query)
 {
-    bool got;
+    bool got = false;
     BV_TRY(sqlite_query_row(query, &got));
     return got ? BV_OK : BV_E_NOT_FOUND;
 }
