@@ -7,10 +7,11 @@
 #include "core/batch.h"
 #include "core/crl.h"
 #include "core/enroll.h"
-#include "core/handle.h"
+#include "core/keys.h"
 #include "core/names.h"
 #include "core/revoke.h"
 #include "core/sequence.h"
+#include "core/sign.h"
 #include "pki/digest.h"
 #include "wire/name.h"
 #include "wire/pem.h"
@@ -288,7 +289,7 @@ store_issued(struct core *core, struct job *job, struct span signature)
     enum bv_err err = enroll_device_find(core, job->d.device, &device);
     if (err != BV_OK && err != BV_E_NOT_FOUND)
         return err;
-    BV_TRY(handle_key_owner(core, job->d.key_hash, device.id));
+    BV_TRY(keys_owner(core, job->d.key_hash, device.id));
     memcpy(device.name, job->d.device, sizeof device.name);
     memcpy(device.profile, job->d.profile, sizeof device.profile);
     device.last_seen = core_now(core);
@@ -357,19 +358,19 @@ issue_start(struct admin_call *call, const struct profile *p, struct span der)
     if (issuer == NULL || issuer->config->offline)
         return admin_problem(call, BV_E_UNAVAILABLE,
                              "the profile's CA is not here");
-    if (handle_clock(core, core_now(core)) != BV_OK)
+    if (sign_clock(core, core_now(core)) != BV_OK)
         return admin_problem(call, BV_E_BAD_CLOCK,
                              "the clock cannot be trusted");
-    BV_TRY(handle_check_csr(core, p, der, true, &csr, job->d.key_hash,
-                            call->detail, sizeof call->detail));
+    BV_TRY(keys_check_csr(core, p, der, true, &csr, job->d.key_hash,
+                          call->detail, sizeof call->detail));
     BV_TRY(issue_names(call, p, &csr, &names));
     memcpy(job->d.profile, p->name, sizeof job->d.profile);
     (void)snprintf(job->peer, sizeof job->peer, "%.63s", call->actor);
     job->on_signed = issue_signed;
     BV_TRY(sequence_ensure(core));
-    const struct handle_cert cert = {p, issuer, sink_view(&names.subject),
-                                     csr.spki.whole, sink_view(&names.san)};
-    enum bv_err err = handle_sign(core, job, &cert, core_now(core));
+    const struct sign_cert cert = {p, issuer, sink_view(&names.subject),
+                                   csr.spki.whole, sink_view(&names.san)};
+    enum bv_err err = sign_start(core, job, &cert, core_now(core));
     if (err != BV_OK && job->reply.detail[0] != '\0')
         (void)snprintf(call->detail, sizeof call->detail, "%s",
                        job->reply.detail);

@@ -1,8 +1,8 @@
 /* status, profile.list, profile.show, backup, tls.renew, clock.trust. */
 #include "core/admin.h"
 #include "core/batch.h"
-#include "core/handle.h"
 #include "core/infra.h"
+#include "core/sign.h"
 
 static enum bv_err
 status(struct admin_call *call)
@@ -16,7 +16,7 @@ status(struct admin_call *call)
         "{s:s, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
         "s:I, s:I, s:I}",
         "version", BREVET_VERSION, "time", (json_int_t)core_now(core),
-        "clock_ok", handle_clock(core, core_now(core)) == BV_OK, "signer",
+        "clock_ok", sign_clock(core, core_now(core)) == BV_OK, "signer",
         core->signer != NULL, "certs", (json_int_t)c.certs, "revoked",
         (json_int_t)c.revoked, "devices", (json_int_t)c.devices, "tokens",
         (json_int_t)c.tokens, "pending", (json_int_t)c.pending, "audit_size",

@@ -7,6 +7,7 @@
 #include "core/batch.h"
 #include "core/handle.h"
 #include "core/keygen.h"
+#include "core/keys.h"
 #include "pki/digest.h"
 
 enum bv_err
@@ -196,7 +197,7 @@ check_again(struct core *core, struct job *job, struct store_device *device,
 {
     BV_TRY(check_device(core, job, device));
     BV_TRY(check_token(core, job, token));
-    return handle_key_owner(core, job->d.key_hash, device->id);
+    return keys_owner(core, job->d.key_hash, device->id);
 }
 
 static void

@@ -4,26 +4,19 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "core/authorize.h"
 #include "core/batch.h"
 #include "core/enroll.h"
-#include "core/issue.h"
 #include "core/job.h"
 #include "core/keygen.h"
+#include "core/keys.h"
 #include "core/names.h"
 #include "core/sequence.h"
+#include "core/sign.h"
 #include "pki/digest.h"
-#include "pki/random.h"
-#include "pki/weak.h"
 #include "wire/base64.h"
 #include "wire/name.h"
 #include "wire/san.h"
-
-/* 2026-01-01: no certificate of this program is older than the program. */
-#define CLOCK_FLOOR INT64_C(1767225600)
-#define DAY         INT64_C(86400)
-/* Refused: a clock this far behind, or ahead of, the newest committed fact. */
-#define CLOCK_BEHIND DAY
-#define CLOCK_AHEAD  (400 * DAY)
 
 #define LIVE_DEFAULT    8
 #define ISSUES_DEFAULT  60
@@ -32,8 +25,6 @@
 /* Refusals written to the audit log, per minute: all, and one address. */
 #define REFUSALS_ALL     600
 #define REFUSALS_ADDRESS 30
-/* One certificate in so many gets the second opinion. */
-#define ORACLE_SAMPLE 256
 
 /* One request while it is decided. */
 struct work {
@@ -61,16 +52,6 @@ say(struct work *w, enum bv_err err, const char *sentence)
     (void)snprintf(w->job->reply.detail, sizeof w->job->reply.detail, "%s",
                    sentence);
     return err;
-}
-
-enum bv_err
-handle_clock(const struct core *core, int64_t now)
-{
-    if (now < CLOCK_FLOOR || now < core->newest - CLOCK_BEHIND)
-        return BV_E_BAD_CLOCK;
-    if (core->newest != 0 && now > core->newest + CLOCK_AHEAD)
-        return BV_E_BAD_CLOCK;
-    return BV_OK;
 }
 
 /* --- profile --- */
@@ -146,111 +127,6 @@ identify(struct work *w)
 }
 
 /* --- the CSR and its key --- */
-
-static bool
-allows_key(const struct profile *p, const struct alg_spki *spki)
-{
-    switch (spki->alg) {
-    case ALG_KEY_P256:
-        return p->key_p256;
-    case ALG_KEY_P384:
-        return p->key_p384;
-    case ALG_KEY_P521:
-        return p->key_p521;
-    case ALG_KEY_ED25519:
-        return p->key_ed25519;
-    case ALG_KEY_RSA:
-        return p->rsa_min != 0 && spki->bits >= p->rsa_min &&
-               spki->bits <= p->rsa_max;
-    case ALG_KEY_NONE:
-        break;
-    }
-    return false;
-}
-
-static enum bv_err
-check_key(struct core *core, const struct profile *profile,
-          const struct alg_spki *spki, const uint8_t key_hash[32],
-          char *ret_problem, size_t cap)
-{
-    bool blocked;
-    if (!allows_key(profile, spki)) {
-        (void)snprintf(ret_problem, cap,
-                       "the profile does not allow %s keys of %u bits",
-                       alg_key_name(spki->alg), spki->bits);
-        return BV_E_BAD_KEY;
-    }
-    enum weak why = weak_check(spki, core->config->weak_keys, profile->rsa_min);
-    if (why != WEAK_NONE) {
-        (void)snprintf(ret_problem, cap, "%s", weak_text(why));
-        return BV_E_BAD_KEY;
-    }
-    (void)snprintf(ret_problem, cap, "the key is a CA's own");
-    for (size_t i = 0; i < core->num_issuers; i++) {
-        if (memcmp(core->issuers[i].key_hash, key_hash, 32) == 0)
-            return BV_E_BAD_KEY;
-    }
-    (void)snprintf(ret_problem, cap, "the key is blocked");
-    BV_TRY(core->store->key_blocked(core->store->ctx, span_of(key_hash, 32),
-                                    &blocked));
-    return blocked ? BV_E_BAD_KEY : BV_OK;
-}
-
-static enum bv_err
-check_pop(const struct csr *csr, char *ret_problem, size_t cap)
-{
-    bv_auto(key) struct key *key = NULL;
-    (void)snprintf(ret_problem, cap, "the public key is not valid");
-    BV_TRY(key_of_spki(&csr->spki, &key));
-    (void)snprintf(ret_problem, cap,
-                   "the CSR is not signed by the key it holds");
-    return key_verify(key, csr->sig_alg, csr->info, csr->signature);
-}
-
-enum bv_err
-handle_check_csr(struct core *core, const struct profile *profile,
-                 struct span der, bool pop, struct csr *ret_csr,
-                 uint8_t ret_key_hash[32], char *ret_problem, size_t cap)
-{
-    (void)snprintf(ret_problem, cap, "the CSR cannot be read");
-    BV_TRY(csr_parse(der, ret_csr));
-    digest_sha256(ret_csr->spki.whole, ret_key_hash);
-    if (!pop) {
-        /* The key will be another: only its kind matters. */
-        (void)snprintf(ret_problem, cap, "the profile does not allow %s keys",
-                       alg_key_name(ret_csr->spki.alg));
-        return allows_key(profile, &ret_csr->spki) ? BV_OK : BV_E_BAD_KEY;
-    }
-    BV_TRY(check_key(core, profile, &ret_csr->spki, ret_key_hash, ret_problem,
-                     cap));
-    return check_pop(ret_csr, ret_problem, cap);
-}
-
-struct owner {
-    int64_t device;
-    bool any;
-};
-
-/* Only the newest matters: a key never moves between devices, so all the rows
- * of one key share the device. */
-static enum bv_err
-first_owner(void *user, const struct store_cert *row)
-{
-    *(struct owner *)user = (struct owner){row->device, true};
-    return BV_E_TOO_MANY; /* enough: stop */
-}
-
-enum bv_err
-handle_key_owner(struct core *core, const uint8_t key_hash[32], int64_t device)
-{
-    struct owner owner = {0};
-    enum bv_err err = core->store->certs_of_key(
-        core->store->ctx, span_of(key_hash, 32), first_owner, &owner);
-    if (err != BV_OK && err != BV_E_TOO_MANY && err != BV_E_NOT_FOUND)
-        return err;
-    return owner.any && (owner.device != device || device == 0) ? BV_E_CONFLICT
-                                                                : BV_OK;
-}
 
 /* RFC 7030 3.5, RFC 9266: the challengePassword is base64 of the binding. */
 static enum bv_err
@@ -378,7 +254,7 @@ is_known_key(struct work *w)
     enum bv_err err = w->core->store->certs_of_key(
         w->core->store->ctx, SPAN_ARRAY(w->job->d.key_hash), note_seen, &k);
     return k.seen && (err == BV_OK || err == BV_E_TOO_MANY) &&
-           handle_key_owner(w->core, w->job->d.key_hash, w->device.id) == BV_OK;
+           keys_owner(w->core, w->job->d.key_hash, w->device.id) == BV_OK;
 }
 
 /* A credential that is not the device's own may not take over a device that
@@ -423,8 +299,7 @@ check_key_history(struct work *w)
 {
     if (w->r->op == CORE_KEYGEN)
         return BV_OK;
-    enum bv_err err =
-        handle_key_owner(w->core, w->job->d.key_hash, w->device.id);
+    enum bv_err err = keys_owner(w->core, w->job->d.key_hash, w->device.id);
     if (err == BV_E_CONFLICT)
         return say(w, BV_E_BAD_KEY, "the key belongs to another device");
     BV_TRY(err);
@@ -609,56 +484,6 @@ check_approval(struct work *w, enum verdict *ret_verdict)
 
 /* --- signing --- */
 
-static bool
-wants_oracle(struct core *core, const struct handle_cert *cert, uint64_t seq)
-{
-    size_t index = (size_t)(cert->profile - core->config->profiles);
-    bool listed = index < 64 && index < core->config->num_profiles;
-    uint64_t bit = listed ? UINT64_C(1) << index : 0;
-    bool first = bit == 0 || (cert->issuer->oracle_seen & bit) == 0;
-    cert->issuer->oracle_seen |= bit;
-    return first || core->config->lint_full || seq % ORACLE_SAMPLE == 0;
-}
-
-enum bv_err
-handle_sign(struct core *core, struct job *job, const struct handle_cert *cert,
-            int64_t now)
-{
-    uint8_t buf[ISSUE_TBS_MAX];
-    struct sink tbs = SINK_ARRAY(buf);
-    struct issue_result result;
-    struct decision *d = &job->d;
-    BV_TRY(sequence_take(core, &d->seq));
-    serial_make(core->serial, d->seq, random_u64(), d->serial);
-    const struct issue_spec spec = {
-        .profile = cert->profile,
-        .issuer = &cert->issuer->cert,
-        .crl_url = span_str(cert->issuer->config->crl_url),
-        .ocsp_url = span_str(cert->issuer->config->ocsp_url),
-        .issuer_url = span_str(cert->issuer->config->issuer_url),
-        .serial = SPAN_ARRAY(d->serial),
-        .subject = cert->subject,
-        .spki = cert->spki,
-        .san = cert->san,
-        .now = now,
-        .oracle = wants_oracle(core, cert, d->seq),
-    };
-    BV_TRY(issue_build(&spec, &tbs, &result, job->reply.detail,
-                       sizeof job->reply.detail));
-    job->reply.detail[0] = '\0';
-    d->not_before = result.not_before;
-    d->not_after = result.not_after;
-    d->sig_alg = result.sig_alg;
-    d->issuer = cert->issuer->id;
-    memcpy(d->ca, cert->issuer->config->name, sizeof d->ca);
-    job->tbs = malloc(tbs.len);
-    if (job->tbs == NULL)
-        return BV_E_NO_MEMORY;
-    memcpy(job->tbs, buf, tbs.len);
-    job->tbs_len = tbs.len;
-    return job_sign(core, job, d->ca, sink_view(&tbs));
-}
-
 static enum bv_err
 start(struct work *w)
 {
@@ -679,10 +504,10 @@ start(struct work *w)
     memcpy(d->token_hash, w->id.token_hash, sizeof d->token_hash);
     d->replaces = w->r->op == CORE_REENROLL ? w->id.seq : 0;
     w->job->on_signed = enroll_signed;
-    const struct handle_cert cert = {w->profile, w->issuer,
-                                     sink_view(&w->subject), w->spki,
-                                     sink_view(&w->san)};
-    return handle_sign(w->core, w->job, &cert, w->now);
+    const struct sign_cert cert = {w->profile, w->issuer,
+                                   sink_view(&w->subject), w->spki,
+                                   sink_view(&w->san)};
+    return sign_start(w->core, w->job, &cert, w->now);
 }
 
 /* --- the whole way --- */
@@ -691,12 +516,12 @@ static enum bv_err
 decide_identity(struct work *w)
 {
     struct core_reply *reply = &w->job->reply;
-    if (handle_clock(w->core, w->now) != BV_OK)
+    if (sign_clock(w->core, w->now) != BV_OK)
         return say(w, BV_E_BAD_CLOCK, "the server's clock cannot be trusted");
     BV_TRY(identify(w));
-    BV_TRY(handle_check_csr(
-        w->core, w->profile, w->r->csr, w->r->op != CORE_KEYGEN, &w->csr,
-        w->job->d.key_hash, reply->detail, sizeof reply->detail));
+    BV_TRY(keys_check_csr(w->core, w->profile, w->r->csr,
+                          w->r->op != CORE_KEYGEN, &w->csr, w->job->d.key_hash,
+                          reply->detail, sizeof reply->detail));
     BV_TRY(check_binding(w));
     BV_TRY(choose_names(w));
     BV_TRY(check_device(w));

@@ -10,10 +10,10 @@
 #include "core/batch.h"
 #include "core/ca.h"
 #include "core/enroll.h"
-#include "core/handle.h"
 #include "core/job.h"
 #include "core/names.h"
 #include "core/sequence.h"
+#include "core/sign.h"
 #include "pki/digest.h"
 #include "wire/pem.h"
 #include "wire/san.h"
@@ -145,16 +145,16 @@ ocsp_build(struct core *core, struct job *job, struct span spki)
         return BV_E_NOT_FOUND;
     struct profile p = ocsp_profile(core, issuer);
     (void)snprintf(cn, sizeof cn, "%.40s OCSP responder", job->d.ca);
-    BV_TRY(handle_clock(core, core_now(core)));
+    BV_TRY(sign_clock(core, core_now(core)));
     BV_TRY(names_subject(&p, cn, &subject));
     BV_TRY(sequence_ensure(core));
     digest_sha256(spki, job->d.key_hash);
     memcpy(job->d.profile, p.name, sizeof job->d.profile);
     job->on_signed = ocsp_signed;
     job->on_done = ocsp_committed;
-    const struct handle_cert cert = {&p, issuer, sink_view(&subject), spki,
-                                     SPAN_EMPTY};
-    return handle_sign(core, job, &cert, core_now(core));
+    const struct sign_cert cert = {&p, issuer, sink_view(&subject), spki,
+                                   SPAN_EMPTY};
+    return sign_start(core, job, &cert, core_now(core));
 }
 
 static void
@@ -333,7 +333,7 @@ tls_build(struct core *core, struct job *job)
     char cn[LIMIT_DEVICE_NAME + 1];
     if (issuer == NULL)
         return BV_E_NOT_FOUND;
-    BV_TRY(handle_clock(core, core_now(core)));
+    BV_TRY(sign_clock(core, core_now(core)));
     BV_TRY(tls_san(core, &san));
     (void)snprintf(cn, sizeof cn, "%.64s", core->config->hosts[0]);
     BV_TRY(names_subject(p, cn, &name));
@@ -345,9 +345,9 @@ tls_build(struct core *core, struct job *job)
     memcpy(job->d.ca, p->ca, sizeof job->d.ca);
     job->on_signed = tls_signed;
     job->on_done = tls_committed;
-    const struct handle_cert cert = {p, issuer, sink_view(&name),
-                                     sink_view(&spki), sink_view(&san)};
-    return handle_sign(core, job, &cert, core_now(core));
+    const struct sign_cert cert = {p, issuer, sink_view(&name),
+                                   sink_view(&spki), sink_view(&san)};
+    return sign_start(core, job, &cert, core_now(core));
 }
 
 enum bv_err

@@ -1,0 +1,112 @@
+#include "core/keys.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "pki/digest.h"
+#include "pki/weak.h"
+
+static bool
+allows_key(const struct profile *p, const struct alg_spki *spki)
+{
+    switch (spki->alg) {
+    case ALG_KEY_P256:
+        return p->key_p256;
+    case ALG_KEY_P384:
+        return p->key_p384;
+    case ALG_KEY_P521:
+        return p->key_p521;
+    case ALG_KEY_ED25519:
+        return p->key_ed25519;
+    case ALG_KEY_RSA:
+        return p->rsa_min != 0 && spki->bits >= p->rsa_min &&
+               spki->bits <= p->rsa_max;
+    case ALG_KEY_NONE:
+        break;
+    }
+    return false;
+}
+
+static enum bv_err
+check_key(struct core *core, const struct profile *profile,
+          const struct alg_spki *spki, const uint8_t key_hash[32],
+          char *ret_problem, size_t cap)
+{
+    bool blocked;
+    if (!allows_key(profile, spki)) {
+        (void)snprintf(ret_problem, cap,
+                       "the profile does not allow %s keys of %u bits",
+                       alg_key_name(spki->alg), spki->bits);
+        return BV_E_BAD_KEY;
+    }
+    enum weak why = weak_check(spki, core->config->weak_keys, profile->rsa_min);
+    if (why != WEAK_NONE) {
+        (void)snprintf(ret_problem, cap, "%s", weak_text(why));
+        return BV_E_BAD_KEY;
+    }
+    (void)snprintf(ret_problem, cap, "the key is a CA's own");
+    for (size_t i = 0; i < core->num_issuers; i++) {
+        if (memcmp(core->issuers[i].key_hash, key_hash, 32) == 0)
+            return BV_E_BAD_KEY;
+    }
+    (void)snprintf(ret_problem, cap, "the key is blocked");
+    BV_TRY(core->store->key_blocked(core->store->ctx, span_of(key_hash, 32),
+                                    &blocked));
+    return blocked ? BV_E_BAD_KEY : BV_OK;
+}
+
+static enum bv_err
+check_pop(const struct csr *csr, char *ret_problem, size_t cap)
+{
+    bv_auto(key) struct key *key = NULL;
+    (void)snprintf(ret_problem, cap, "the public key is not valid");
+    BV_TRY(key_of_spki(&csr->spki, &key));
+    (void)snprintf(ret_problem, cap,
+                   "the CSR is not signed by the key it holds");
+    return key_verify(key, csr->sig_alg, csr->info, csr->signature);
+}
+
+enum bv_err
+keys_check_csr(struct core *core, const struct profile *profile,
+               struct span der, bool pop, struct csr *ret_csr,
+               uint8_t ret_key_hash[32], char *ret_problem, size_t cap)
+{
+    (void)snprintf(ret_problem, cap, "the CSR cannot be read");
+    BV_TRY(csr_parse(der, ret_csr));
+    digest_sha256(ret_csr->spki.whole, ret_key_hash);
+    if (!pop) {
+        /* The key will be another: only its kind matters. */
+        (void)snprintf(ret_problem, cap, "the profile does not allow %s keys",
+                       alg_key_name(ret_csr->spki.alg));
+        return allows_key(profile, &ret_csr->spki) ? BV_OK : BV_E_BAD_KEY;
+    }
+    BV_TRY(check_key(core, profile, &ret_csr->spki, ret_key_hash, ret_problem,
+                     cap));
+    return check_pop(ret_csr, ret_problem, cap);
+}
+
+struct owner {
+    int64_t device;
+    bool any;
+};
+
+/* Only the newest matters: a key never moves between devices, so all the rows
+ * of one key share the device. */
+static enum bv_err
+first_owner(void *user, const struct store_cert *row)
+{
+    *(struct owner *)user = (struct owner){row->device, true};
+    return BV_E_TOO_MANY; /* enough: stop */
+}
+
+enum bv_err
+keys_owner(struct core *core, const uint8_t key_hash[32], int64_t device)
+{
+    struct owner owner = {0};
+    enum bv_err err = core->store->certs_of_key(
+        core->store->ctx, span_of(key_hash, 32), first_owner, &owner);
+    if (err != BV_OK && err != BV_E_TOO_MANY && err != BV_E_NOT_FOUND)
+        return err;
+    return owner.any && (owner.device != device || device == 0) ? BV_E_CONFLICT
+                                                                : BV_OK;
+}
