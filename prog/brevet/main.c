@@ -1,0 +1,396 @@
+/* brevet(1): finds the command, reads its options, runs it. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/time.h"
+#include "command.h"
+#include "control.h"
+#include "table.h"
+
+#define DEFAULT_DIR "/var/lib/brevet"
+#define OPTIONS_MAX 24
+#define FILE_MAX    65536
+
+static const struct command *const tables[] = {
+    cmd_server, cmd_cert, cmd_device, cmd_token, cmd_audit,
+};
+#define NUM_TABLES (sizeof(tables) / sizeof(tables[0]))
+
+int
+command_fail(const char *what, enum bv_err err)
+{
+    (void)fprintf(stderr, "brevet: %s: %s\n", what, err_text(err));
+    return err_fault(err) == BV_FAULT_PEER ? COMMAND_REFUSED : COMMAND_FAILED;
+}
+
+const char *
+command_text(const struct command_call *call, const char *key)
+{
+    return json_string_value(json_object_get(call->args, key));
+}
+
+bool
+command_flag(const struct command_call *call, const char *key)
+{
+    return json_is_true(json_object_get(call->args, key));
+}
+
+static int
+ask_fail(const struct command_call *call, enum bv_err err)
+{
+    if (err == BV_E_UNAVAILABLE)
+        (void)fprintf(stderr,
+                      "brevet: no server listens on %s/run/control.sock; "
+                      "start it with brevet serve, or name its --dir\n",
+                      call->dir);
+    else
+        return command_fail("the control socket", err);
+    return COMMAND_FAILED;
+}
+
+/* The server tells names of errors; a refusal has its own exit code. */
+static int
+refusal(const json_t *answer)
+{
+    const char *error = json_string_value(json_object_get(answer, "error"));
+    const char *detail = json_string_value(json_object_get(answer, "detail"));
+    int code = COMMAND_FAILED;
+
+    for (int err = BV_OK + 1; error != NULL && err < BV_E_COUNT_; err++)
+        if (strcmp(error, err_name((enum bv_err)err)) == 0 &&
+            err_fault((enum bv_err)err) == BV_FAULT_PEER)
+            code = COMMAND_REFUSED;
+    (void)fprintf(stderr, "brevet: %s\n",
+                  detail != NULL && detail[0] != '\0' ? detail
+                  : error != NULL                     ? error
+                                                      : "no answer");
+    return code;
+}
+
+int
+command_ask(const struct command_call *call, json_t **ret_result)
+{
+    json_t *answer = NULL;
+    int code = COMMAND_OK;
+
+    enum bv_err err =
+        control_call(call->dir, call->command->verb, call->args, &answer);
+    if (err != BV_OK)
+        return ask_fail(call, err);
+    if (json_is_true(json_object_get(answer, "ok")))
+        *ret_result = json_incref(json_object_get(answer, "result"));
+    else
+        code = refusal(answer);
+    json_decref(answer);
+    return code;
+}
+
+static void
+show(const struct command_call *call, const json_t *result)
+{
+    const json_t *rows = json_object_get(result, "rows");
+    const json_t *next = json_object_get(result, "next");
+
+    if (call->as_json) {
+        (void)json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+        (void)printf("\n");
+    } else if (json_is_array(rows) && call->command->columns != NULL) {
+        table_rows(rows, call->command->columns);
+        if (json_is_integer(next))
+            (void)fprintf(stderr, "more: --after %" JSON_INTEGER_FORMAT "\n",
+                          json_integer_value(next));
+    } else {
+        table_fields(result);
+    }
+}
+
+int
+command_control(const struct command_call *call)
+{
+    json_t *result = NULL;
+    int code = command_ask(call, &result);
+
+    if (code == COMMAND_OK)
+        show(call, result);
+    json_decref(result);
+    return code;
+}
+
+/* --- help --- */
+
+static void
+name_command(const struct command *command, FILE *to)
+{
+    (void)fprintf(to, "%s%s%s", command->group,
+                  command->action != NULL ? " " : "",
+                  command->action != NULL ? command->action : "");
+}
+
+static void
+help_all(FILE *to, const char *group)
+{
+    (void)fprintf(to, "usage: brevet [--dir DIR] [--json] COMMAND …\n\n");
+    for (size_t i = 0; i < NUM_TABLES; i++) {
+        for (const struct command *c = tables[i]; c->group != NULL; c++) {
+            char name[64];
+            if (group != NULL && strcmp(group, c->group) != 0)
+                continue;
+            (void)snprintf(name, sizeof(name), "%s %s", c->group,
+                           c->action != NULL ? c->action : "");
+            (void)fprintf(to, "  %-20s %s\n", name, c->summary);
+        }
+    }
+    (void)fprintf(to, "\nDIR is " DEFAULT_DIR " or $BREVET_DIR. Each command "
+                      "explains itself with --help.\n"
+                      "Exit: 0 done, 1 failed, 2 wrong use, 3 not found or "
+                      "refused.\n");
+}
+
+static int
+help_command(const struct command *c)
+{
+    (void)printf("brevet ");
+    name_command(c, stdout);
+    (void)printf(": %s\n\nusage: brevet ", c->summary);
+    name_command(c, stdout);
+    if (c->positional.name != NULL)
+        (void)printf(c->positional_optional ? " [%s]" : " %s",
+                     c->positional.name);
+    (void)printf(" [options]\n\n");
+    const struct command_option *o = c->options;
+    for (; o != NULL && o->name != NULL; o++) {
+        char left[64];
+        (void)snprintf(left, sizeof(left), "--%s %s", o->name,
+                       o->value != NULL ? o->value : "");
+        (void)printf("  %-26s %s\n", left, o->help);
+    }
+    (void)printf("  %-26s %s\n  %-26s %s\n\nexamples:\n%s", "--dir DIR",
+                 "the installation", "--json", "answer in JSON", c->example);
+    return COMMAND_OK;
+}
+
+/* --- options --- */
+
+static bool
+read_file(const char *path, json_t **ret_value)
+{
+    char *text = malloc(FILE_MAX + 1);
+    FILE *file = fopen(path, "re");
+    size_t len = 0;
+
+    if (text != NULL && file != NULL)
+        len = fread(text, 1, FILE_MAX + 1, file);
+    bool good = len > 0 && len <= FILE_MAX;
+    if (good)
+        *ret_value = json_stringn(text, len);
+    else
+        (void)fprintf(stderr, "brevet: %s: cannot be read\n", path);
+    if (file != NULL)
+        (void)fclose(file);
+    free(text);
+    return good && *ret_value != NULL;
+}
+
+static bool
+read_number(const char *text, json_t **ret_value)
+{
+    char *end;
+    long long n = strtoll(text, &end, 10);
+
+    *ret_value = json_integer(n);
+    return *text != '\0' && *end == '\0';
+}
+
+static bool
+read_path(const char *text, json_t **ret_value)
+{
+    char here[4096], full[8200];
+
+    if (text[0] == '/') {
+        *ret_value = json_string(text);
+        return *ret_value != NULL;
+    }
+    if (getcwd(here, sizeof(here)) == NULL)
+        return false;
+    (void)snprintf(full, sizeof(full), "%s/%s", here, text);
+    *ret_value = json_string(full);
+    return *ret_value != NULL;
+}
+
+static bool
+read_value(enum command_kind kind, const char *text, json_t **ret_value)
+{
+    int64_t seconds;
+
+    switch (kind) {
+    case COMMAND_NUMBER:
+        return read_number(text, ret_value);
+    case COMMAND_DURATION:
+    case COMMAND_WITHIN:
+        if (time_parse_duration(text, &seconds) != BV_OK)
+            return false;
+        if (kind == COMMAND_WITHIN)
+            seconds += clock_wall();
+        *ret_value = json_integer(seconds);
+        return true;
+    case COMMAND_FILE:
+        return read_file(text, ret_value);
+    case COMMAND_PATH:
+        return read_path(text, ret_value);
+    case COMMAND_FLAG:
+        *ret_value = json_true();
+        return true;
+    case COMMAND_TEXT:
+    case COMMAND_LIST:
+        *ret_value = json_string(text);
+        return *ret_value != NULL;
+    }
+    return false;
+}
+
+static bool
+set_option(struct command_call *call, const struct command_option *option,
+           const char *text)
+{
+    const char *key = option->key != NULL ? option->key : option->name;
+    json_t *value = NULL;
+
+    if (!read_value(option->kind, text, &value)) {
+        json_decref(value);
+        (void)fprintf(stderr, "brevet: %s: not a value for %s\n", text,
+                      option->name);
+        return false;
+    }
+    if (option->kind != COMMAND_LIST)
+        return json_object_set_new(call->args, key, value) == 0;
+    json_t *list = json_object_get(call->args, key);
+    if (list == NULL) {
+        list = json_array();
+        (void)json_object_set_new(call->args, key, list);
+    }
+    return json_array_append_new(list, value) == 0;
+}
+
+static size_t
+long_options(const struct command *command, struct option *ret)
+{
+    size_t n = 0;
+    const struct command_option *o = command->options;
+
+    for (; o != NULL && o->name != NULL && n < OPTIONS_MAX; o++, n++)
+        ret[n] = (struct option){
+            o->name, o->kind == COMMAND_FLAG ? no_argument : required_argument,
+            NULL, (int)(1000 + n)};
+    ret[n] = (struct option){"dir", required_argument, NULL, 'd'};
+    ret[n + 1] = (struct option){"json", no_argument, NULL, 'j'};
+    ret[n + 2] = (struct option){"help", no_argument, NULL, 'h'};
+    ret[n + 3] = (struct option){NULL, 0, NULL, 0};
+    return n;
+}
+
+/* -1: go on; else the exit code. */
+static int
+read_options(struct command_call *call, int argc, char **argv)
+{
+    struct option options[OPTIONS_MAX + 4];
+    const struct command *command = call->command;
+    int c;
+
+    (void)long_options(command, options);
+    optind = 1;
+    while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (c == 'h')
+            return help_command(command);
+        if (c == 'd')
+            call->dir = optarg;
+        else if (c == 'j')
+            call->as_json = true;
+        else if (c < 1000 || !set_option(call, &command->options[c - 1000],
+                                         optarg != NULL ? optarg : ""))
+            return COMMAND_USAGE;
+    }
+    int left = argc - optind;
+    bool takes = command->positional.name != NULL;
+    bool needs = takes && !command->positional_optional;
+    if (left > (takes ? 1 : 0) || left < (needs ? 1 : 0)) {
+        (void)fprintf(stderr, "brevet: see brevet %s %s --help\n",
+                      command->group,
+                      command->action != NULL ? command->action : "");
+        return COMMAND_USAGE;
+    }
+    if (left == 1 && !set_option(call, &command->positional, argv[optind]))
+        return COMMAND_USAGE;
+    return -1;
+}
+
+static const struct command *
+find_command(const char *group, const char *action)
+{
+    for (size_t i = 0; i < NUM_TABLES; i++)
+        for (const struct command *c = tables[i]; c->group != NULL; c++)
+            if (strcmp(c->group, group) == 0 &&
+                (c->action == NULL ||
+                 (action != NULL && strcmp(c->action, action) == 0)))
+                return c;
+    return NULL;
+}
+
+static int
+run(struct command_call *call, int argc, char **argv)
+{
+    const char *action = argc > 1 ? argv[1] : NULL;
+
+    call->command = find_command(argv[0], action);
+    if (call->command == NULL) {
+        bool asked = action != NULL && strcmp(action, "--help") == 0;
+        help_all(asked ? stdout : stderr, argv[0]);
+        return asked ? COMMAND_OK : COMMAND_USAGE;
+    }
+    int skip = call->command->action != NULL ? 1 : 0;
+    int code = read_options(call, argc - skip, argv + skip);
+    if (code >= 0)
+        return code;
+    return call->command->run != NULL ? call->command->run(call)
+                                      : command_control(call);
+}
+
+int
+main(int argc, char **argv)
+{
+    static const struct option global[] = {
+        {"dir", required_argument, NULL, 'd'},
+        {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {NULL, 0, NULL, 0},
+    };
+    struct command_call call = {.dir = getenv("BREVET_DIR"),
+                                .args = json_object()};
+    int c;
+
+    if (call.dir == NULL || call.dir[0] == '\0')
+        call.dir = DEFAULT_DIR;
+    while ((c = getopt_long(argc, argv, "+h", global, NULL)) != -1) {
+        if (c == 'd')
+            call.dir = optarg;
+        else if (c == 'j')
+            call.as_json = true;
+        else if (c == 'V')
+            return printf("brevet " BREVET_VERSION "\n") < 0;
+        else {
+            help_all(c == 'h' ? stdout : stderr, NULL);
+            return c == 'h' ? COMMAND_OK : COMMAND_USAGE;
+        }
+    }
+    if (optind == argc) {
+        help_all(stderr, NULL);
+        return COMMAND_USAGE;
+    }
+    int code = run(&call, argc - optind, argv + optind);
+    json_decref(call.args);
+    return code;
+}

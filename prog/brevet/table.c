@@ -1,0 +1,131 @@
+#include "table.h"
+
+#include <libsmartcols.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/time.h"
+
+static bool
+ends_with(const char *s, const char *end)
+{
+    size_t a = strlen(s), b = strlen(end);
+    return a >= b && strcmp(s + a - b, end) == 0;
+}
+
+static bool
+is_time(const char *key)
+{
+    return ends_with(key, "_at") || ends_with(key, "_after") ||
+           ends_with(key, "_before") || ends_with(key, "_update") ||
+           strcmp(key, "last_seen") == 0 || strcmp(key, "time") == 0 ||
+           strcmp(key, "time_ms") == 0;
+}
+
+/* What a value looks like in a cell. */
+static void
+value_text(const char *key, const json_t *value, char *text, size_t cap)
+{
+    char when[TIME_TEXT_MAX];
+
+    if (json_is_string(value)) {
+        (void)snprintf(text, cap, "%s", json_string_value(value));
+    } else if (json_is_boolean(value)) {
+        (void)snprintf(text, cap, "%s", json_is_true(value) ? "yes" : "no");
+    } else if (json_is_integer(value) && is_time(key)) {
+        int64_t time = json_integer_value(value);
+        if (strcmp(key, "time_ms") == 0)
+            time /= 1000;
+        time_format(time, when);
+        (void)snprintf(text, cap, "%s", time == 0 ? "-" : when);
+    } else if (json_is_integer(value)) {
+        (void)snprintf(text, cap, "%" JSON_INTEGER_FORMAT,
+                       json_integer_value(value));
+    } else {
+        (void)snprintf(text, cap, "-");
+    }
+}
+
+static void
+add_columns(struct libscols_table *table, const char *columns)
+{
+    while (*columns != '\0') {
+        char name[64];
+        size_t len = strcspn(columns, " ");
+        (void)snprintf(name, sizeof(name), "%.*s", (int)len, columns);
+        for (char *p = name; *p != '\0'; p++)
+            *p = *p == '_'                  ? ' '
+                 : (*p >= 'a' && *p <= 'z') ? (char)(*p - 32)
+                                            : *p;
+        (void)scols_table_new_column(table, name, 0, SCOLS_FL_TRUNC);
+        columns += len + (columns[len] == ' ');
+    }
+}
+
+static void
+add_row(struct libscols_table *table, const json_t *row, const char *columns)
+{
+    struct libscols_line *line = scols_table_new_line(table, NULL);
+
+    for (size_t i = 0; line != NULL && *columns != '\0'; i++) {
+        char key[64], text[256];
+        size_t len = strcspn(columns, " ");
+        (void)snprintf(key, sizeof(key), "%.*s", (int)len, columns);
+        value_text(key, json_object_get(row, key), text, sizeof(text));
+        (void)scols_line_set_data(line, i, text);
+        columns += len + (columns[len] == ' ');
+    }
+}
+
+void
+table_rows(const json_t *rows, const char *columns)
+{
+    struct libscols_table *table = scols_new_table();
+    size_t i;
+    json_t *row;
+
+    if (table == NULL)
+        return;
+    (void)scols_table_enable_colors(table, isatty(STDOUT_FILENO));
+    if (!isatty(STDOUT_FILENO))
+        (void)scols_table_enable_nowrap(table, 1);
+    add_columns(table, columns);
+    json_array_foreach(rows, i, row) add_row(table, row, columns);
+    (void)scols_print_table(table);
+    scols_unref_table(table);
+}
+
+static bool
+is_block(const json_t *value)
+{
+    return json_is_string(value) && strchr(json_string_value(value), '\n');
+}
+
+void
+table_fields(const json_t *object)
+{
+    const char *key;
+    json_t *value;
+    char text[512];
+
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        if (is_block(value) || json_is_array(value) || json_is_object(value))
+            continue;
+        value_text(key, value, text, sizeof(text));
+        (void)printf("%-16s %s\n", key, text);
+    }
+    json_object_foreach((json_t *)(uintptr_t)object, key, value)
+    {
+        if (is_block(value))
+            (void)fputs(json_string_value(value), stdout);
+        else if (json_is_array(value) || json_is_object(value)) {
+            (void)printf("%s ", key);
+            (void)json_dumpf(value, stdout, JSON_COMPACT);
+            (void)printf("\n");
+        }
+    }
+}
