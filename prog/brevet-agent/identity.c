@@ -192,10 +192,10 @@ static bool
 take_anchors(struct identity *identity)
 {
     const char *path = identity->config->ca_file;
-    bv_auto_free char *text = malloc(CA_FILE_MAX);
     size_t len = 0, num = 0;
     if (path == NULL)
         return true;
+    bv_auto_free char *text = malloc(CA_FILE_MAX);
     if (text == NULL ||
         file_read(AT_FDCWD, path, text, CA_FILE_MAX, &len) != BV_PORT_OK)
         return complain(identity, "ca-file cannot be read", path);
