@@ -1,8 +1,7 @@
 /* Notes, checkpoints and verifier keys. Paths and proofs: tlog_proof.c. */
 #include "wire/tlog.h"
 
-#include <string.h>
-
+#include "base/mem.h"
 #include "wire/base64.h"
 
 #define DASH     "\xe2\x80\x94 " /* U+2014 and a space */

@@ -1,6 +1,5 @@
 /* Tile paths and proofs in a file. */
-#include <string.h>
-
+#include "base/mem.h"
 #include "wire/base64.h"
 #include "wire/tlog.h"
 
