@@ -151,11 +151,33 @@ check_form(struct span der, struct span spki, char *ret_problem, size_t cap)
     return BV_OK;
 }
 
+/* RFC 5280 4.2.1.9: pathLenConstraint counts the CAs below, and this one will
+ * have leaves below it. Path validation judges it as a leaf and cannot see. */
+static enum bv_err
+check_depth(const struct span *chain, size_t num_chain, char *ret_problem,
+            size_t cap)
+{
+    for (size_t i = 0; i < num_chain; i++) {
+        struct cert above;
+        enum bv_err err = cert_parse(chain[i], &above);
+        if (err != BV_OK)
+            return complain(err, "a certificate of the chain cannot be read",
+                            ret_problem, cap);
+        if (above.pathlen >= 0 && (size_t)above.pathlen < i + 1)
+            return complain(BV_E_REFUSED,
+                            "the issuer's pathLenConstraint permits no CA "
+                            "below it",
+                            ret_problem, cap);
+    }
+    return BV_OK;
+}
+
 enum bv_err
 ca_check(struct span cert, struct span spki, const struct span *chain,
          size_t num_chain, int64_t now, char *ret_problem, size_t cap)
 {
     BV_TRY(check_form(cert, spki, ret_problem, cap));
+    BV_TRY(check_depth(chain, num_chain, ret_problem, cap));
     const struct span *anchor = num_chain > 0 ? &chain[num_chain - 1] : &cert;
     struct chain_options options = {
         .anchors = anchor,

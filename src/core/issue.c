@@ -194,6 +194,11 @@ issue_build(const struct issue_spec *spec, struct sink *out,
     struct sink ext = SINK_ARRAY(ext_buf);
     struct span extensions, tbs;
 
+    if (spec->profile->is_ca && spec->issuer != NULL &&
+        spec->issuer->pathlen == 0) {
+        (void)snprintf(ret_problem, cap, "the issuer may have no CA below it");
+        return BV_E_REFUSED; /* RFC 5280 4.2.1.9 */
+    }
     (void)snprintf(ret_problem, cap, "the certificate cannot be built");
     BV_TRY(gather(spec, &f));
     BV_TRY(issue_validity(spec->profile, spec->issuer, spec->now, &r.not_before,

@@ -36,7 +36,8 @@ enum bv_err issue_validity(const struct profile *profile,
                            int64_t *ret_not_after) BV_CHECKED;
 
 /* issue_build writes the TBSCertificate. LINT (with the rule in ret_problem)
- * when profile and request together make something RFC 5280 forbids. */
+ * when profile and request together make something RFC 5280 forbids; REFUSED
+ * for a CA below an issuer whose pathLenConstraint is 0. */
 enum bv_err issue_build(const struct issue_spec *spec, struct sink *out,
                         struct issue_result *ret, char *ret_problem,
                         size_t cap) BV_CHECKED;
