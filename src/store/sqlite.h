@@ -30,7 +30,7 @@ struct store_sqlite_options {
                            * with IO */
     unsigned cache_kib;   /* page cache; 0: 2048 */
     unsigned wal_pages;   /* checkpoint when the log is longer; 0: 1000 */
-    uint64_t check_limit; /* octets; 0: 64 MiB */
+    uint64_t check_limit; /* octets; 0: 8 MiB, 20 ms */
 };
 
 /* store_sqlite_open fills *ret_store; its close releases everything. On error

@@ -303,7 +303,7 @@ check_health(struct sqlite *s, const struct store *store,
              struct problem problem)
 {
     uint64_t limit =
-        options->check_limit != 0 ? options->check_limit : 64u << 20;
+        options->check_limit != 0 ? options->check_limit : 8u << 20;
     struct stat st;
     bool boot = false;
 
