@@ -19,6 +19,8 @@
 #define SYNC_EVERY   60
 #define PENDING_LIFE (INT64_C(30) * 86400)
 #define TICK_MIN_MS  200
+/* An act between two ticks may have moved a date nearer: look again soon. */
+#define TICK_MAX_MS 2000
 
 int64_t
 core_now(const struct core *core)
@@ -491,6 +493,8 @@ core_tick(struct core *core, int64_t now)
     if (core->prune_due < next)
         next = core->prune_due;
     int64_t ms = (next - now) * 1000;
+    if (ms > TICK_MAX_MS)
+        return TICK_MAX_MS;
     return ms < TICK_MIN_MS ? TICK_MIN_MS : ms;
 }
 

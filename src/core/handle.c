@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "core/authorize.h"
 #include "core/batch.h"
 #include "core/enroll.h"
@@ -208,29 +209,26 @@ choose_names(struct work *w)
 
 /* --- the device --- */
 
-struct live {
-    unsigned num;
-    int64_t now;
-};
-
 static enum bv_err
 count_live(void *user, const struct store_cert *row)
 {
-    struct live *live = user;
-    if (row->not_after >= live->now)
-        live->num++;
+    (void)row;
+    ++*(unsigned *)user;
     return BV_OK;
 }
 
 static enum bv_err
 live_certs(struct work *w, unsigned *ret_num)
 {
-    struct live live = {0, w->now};
-    struct store_cert_filter filter = {
-        .device = w->device.id, .status = -1, .limit = LIMIT_PAGE};
+    unsigned num = 0;
+    struct store_cert_filter filter = {.device = w->device.id,
+                                       .expires_after = w->now,
+                                       .expires_before = TIME_NO_EXPIRY + 1,
+                                       .status = -1,
+                                       .limit = LIMIT_PAGE};
     BV_TRY(w->core->store->cert_list(w->core->store->ctx, &filter, count_live,
-                                     &live));
-    *ret_num = live.num;
+                                     &num));
+    *ret_num = num;
     return BV_OK;
 }
 

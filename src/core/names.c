@@ -245,12 +245,27 @@ refuse_name(const struct san_name *name, char *ret_problem, size_t cap)
     return BV_E_REFUSED;
 }
 
+/* Is the same name among those written since start? */
+static bool
+is_written(const struct sink *out, size_t start, const struct san_name *name)
+{
+    struct span written = span_of(out->data + start, out->len - start);
+    struct span whole, value;
+    uint8_t tag;
+    while (der_any(&written, &tag, &value, &whole) == BV_OK) {
+        if (span_eq(whole, name->whole))
+            return true;
+    }
+    return false;
+}
+
 static enum bv_err
 put_requested(const struct profile *p, const char *id, struct span requested,
               struct sink *out, char *ret_problem, size_t cap)
 {
     struct san_iter it;
     struct san_name name;
+    size_t start = out->len;
     enum bv_err err;
     BV_TRY(san_open(requested, &it));
     while ((err = san_next(&it, &name)) == BV_OK) {
@@ -258,7 +273,7 @@ put_requested(const struct profile *p, const char *id, struct span requested,
         if (!is_allowed(p, id, &name) ||
             (name.type == SAN_DNS && name.value.data[0] == '*'))
             return refuse_name(&name, ret_problem, cap);
-        if (!is_derived(p, id, &name)) /* written already */
+        if (!is_derived(p, id, &name) && !is_written(out, start, &name))
             der_put_raw(out, name.whole);
     }
     return err == BV_E_NOT_FOUND ? BV_OK : err;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/time.h"
 #include "core/batch.h"
 #include "core/crl.h"
 #include "core/enroll.h"
@@ -198,6 +199,8 @@ list_device(struct core *core, int64_t device, struct list *list)
     do {
         struct store_cert_filter filter = {.after = list->last,
                                            .device = device,
+                                           .expires_after = list->now,
+                                           .expires_before = TIME_NO_EXPIRY + 1,
                                            .status = -2,
                                            .limit = LIMIT_PAGE};
         list->in_page = 0;

@@ -129,6 +129,33 @@ test_san_rules(void **state)
 }
 
 static void
+test_asked_twice_written_once(void **state)
+{
+    uint8_t wish_buf[200], buf[200];
+    char problem[100];
+    struct profile p = {.id = PROFILE_ID_DNS,
+                        .san_allowed = PROFILE_SAN_DNS,
+                        .num_san_patterns = 1};
+    strcpy(p.san_patterns[0], "*.example");
+    struct sink wish = SINK_ARRAY(wish_buf), out = SINK_ARRAY(buf);
+    size_t mark = der_open(&wish, DER_SEQUENCE);
+    san_put(&wish, SAN_DNS, SPAN_LIT("b.example"));
+    san_put(&wish, SAN_DNS, SPAN_LIT("c.example"));
+    san_put(&wish, SAN_DNS, SPAN_LIT("b.example"));
+    der_close(&wish, mark);
+    assert_int_equal(names_san(&p, "a.example", sink_view(&wish), &out, problem,
+                               sizeof problem),
+                     BV_OK);
+    struct san_iter it;
+    struct san_name name;
+    unsigned num = 0;
+    assert_int_equal(san_open(sink_view(&out), &it), BV_OK);
+    while (san_next(&it, &name) == BV_OK)
+        num++;
+    assert_int_equal(num, 2);
+}
+
+static void
 test_no_san(void **state)
 {
     uint8_t buf[100];
@@ -170,9 +197,12 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_glob),          cmocka_unit_test(test_ids),
-        cmocka_unit_test(test_san_rules),     cmocka_unit_test(test_no_san),
+        cmocka_unit_test(test_glob),
+        cmocka_unit_test(test_ids),
+        cmocka_unit_test(test_san_rules),
+        cmocka_unit_test(test_no_san),
         cmocka_unit_test(test_id_of_subject),
+        cmocka_unit_test(test_asked_twice_written_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
