@@ -33,6 +33,7 @@ struct making {
     uint8_t issuer;
     char path[CORE_PATH_MAX + 8]; /* PATH.new */
     int fd;
+    int spool; /* the entries, written while they are counted */
     unsigned tries;
     enum alg_sig sig;
     uint8_t digest[DIGEST_MAX];
@@ -142,12 +143,10 @@ crl_touch(struct core *core, uint8_t issuer_id)
 /* --- writing --- */
 
 static void
-drain(struct making *m)
+write_out(struct making *m, int fd, struct span bytes)
 {
-    struct span bytes = sink_view(&m->out);
-    digest_update(m->hash, bytes);
     while (bytes.len > 0 && m->err == BV_OK) {
-        ssize_t n = write(m->fd, bytes.data, bytes.len);
+        ssize_t n = write(fd, bytes.data, bytes.len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -156,6 +155,14 @@ drain(struct making *m)
             bytes = span_of(bytes.data + n, bytes.len - (size_t)n);
     }
     m->out = SINK_ARRAY(m->buf);
+}
+
+/* To the file and through the digest. */
+static void
+drain(struct making *m)
+{
+    digest_update(m->hash, sink_view(&m->out));
+    write_out(m, m->fd, sink_view(&m->out));
 }
 
 static struct crl_entry
@@ -172,28 +179,52 @@ is_listed(const struct making *m, const struct store_revoked *row)
     return row->not_after >= m->prune_before;
 }
 
+/* The header in front states the length of all entries, so they are counted
+ * first; reading them from the database twice would cost far more than keeping
+ * them aside. */
 static enum bv_err
-count_entry(void *user, const struct store_revoked *row)
-{
-    struct making *m = user;
-    struct crl_entry entry = entry_of(row);
-    if (is_listed(m, row)) {
-        m->entries_len += crl_entry_len(&entry);
-        m->num++;
-    }
-    return BV_OK;
-}
-
-static enum bv_err
-write_entry(void *user, const struct store_revoked *row)
+spool_entry(void *user, const struct store_revoked *row)
 {
     struct making *m = user;
     struct crl_entry entry = entry_of(row);
     if (!is_listed(m, row))
         return BV_OK;
+    size_t before = m->out.len;
     crl_put_entry(&m->out, &entry);
+    m->entries_len += m->out.len - before;
+    m->num++;
     if (m->out.cap - m->out.len < CRL_ENTRY_MAX)
+        write_out(m, m->spool, sink_view(&m->out));
+    return m->err;
+}
+
+static enum bv_err
+spool_entries(struct core *core, struct making *m, uint8_t issuer)
+{
+    char path[CORE_PATH_MAX + 24];
+    (void)snprintf(path, sizeof path, "%s.entries", m->path);
+    m->spool = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (m->spool < 0)
+        return io_error();
+    (void)unlink(path); /* gone when it is closed, whatever happens */
+    m->out = SINK_ARRAY(m->buf);
+    BV_TRY(core->store->revoked_each(core->store->ctx, issuer, spool_entry, m));
+    write_out(m, m->spool, sink_view(&m->out));
+    return m->err;
+}
+
+static enum bv_err
+copy_entries(struct making *m)
+{
+    uint64_t at = 0;
+    while (at < m->entries_len && m->err == BV_OK) {
+        ssize_t n = pread(m->spool, m->buf, sizeof m->buf, (off_t)at);
+        if (n <= 0)
+            return BV_E_IO;
+        m->out.len = (size_t)n;
+        at += (uint64_t)n;
         drain(m);
+    }
     return m->err;
 }
 
@@ -251,24 +282,22 @@ static enum bv_err
 write_tbs(struct core *core, struct making *m, const struct issuer *issuer)
 {
     struct crl_head head = head_of(m, issuer);
-    BV_TRY(core->store->revoked_each(core->store->ctx, issuer->id, count_entry,
-                                     m));
+    BV_TRY(spool_entries(core, m, issuer->id));
     m->tbs_len = crl_tbs_len(&head, m->entries_len);
     m->sig_len = longest_signature(&issuer->cert);
     m->outer_len = crl_outer_len(m->tbs_len, m->sig, m->sig_len);
     BV_TRY(open_file(m));
     m->out = SINK_ARRAY(m->buf);
     crl_put_start(&m->out, &head, m->entries_len);
-    BV_TRY(core->store->revoked_each(core->store->ctx, issuer->id, write_entry,
-                                     m));
     drain(m);
+    BV_TRY(copy_entries(m));
     crl_put_end(&m->out, &head);
     drain(m);
     BV_TRY(m->err);
     digest_final(m->hash, m->digest);
     m->digest_len = digest_len(digest_for(m->sig));
     off_t end = lseek(m->fd, 0, SEEK_CUR);
-    /* The counting and the writing pass must have seen the same. */
+    /* What was announced is what was written. */
     return end == (off_t)(m->outer_len + m->tbs_len) ? BV_OK : BV_E_CORRUPT;
 }
 
@@ -393,6 +422,8 @@ making_free(struct making *m)
 {
     if (m->fd >= 0)
         (void)close(m->fd);
+    if (m->spool >= 0)
+        (void)close(m->spool);
     digest_free(m->hash);
 }
 
@@ -512,7 +543,7 @@ static enum bv_err
 prepare(struct core *core, struct issuer *issuer, struct making *m)
 {
     int64_t now = core_now(core);
-    m->fd = -1;
+    m->fd = m->spool = -1;
     m->now = m->this_update = now;
     m->prune_before = issuer->crl_prune_before;
     /* RFC 5280 5.1.2.5: never earlier than an earlier CRL promised. */
@@ -550,7 +581,7 @@ crl_start(struct core *core, struct issuer *issuer)
         job_free(job);
         return BV_E_NO_MEMORY;
     }
-    m->fd = -1;
+    m->fd = m->spool = -1;
     m->issuer = issuer->id;
     job->extra = m;
     job->on_signed = crl_signed;

@@ -6,13 +6,13 @@
  * store's and the published file's. An expired certificate's entry goes away
  * only after a CRL made past its notAfter listed it (RFC 5280 3.3).
  *
- * How: entries and a digest are written to PATH.new in one pass (a first pass
- * only counts), the signer signs the digest, the file is completed, synced,
- * read back and checked, its row and audit leaf are committed, and then it is
- * renamed over PATH. So a published number is always recorded; a crash in
- * between skips a number, which is allowed. A CA with an Ed25519 key signs
- * whole messages only: its CRL is limited to what fits one message (about
- * 1,400 entries); beyond that publishing fails and says so. */
+ * How: the entries are written aside and counted, then head, entries and end
+ * to PATH.new and through a digest; the signer signs the digest, the file is
+ * completed, synced, read back and checked, its row and audit leaf are
+ * committed, and then it is renamed over PATH. So a published number is always
+ * recorded; a crash in between skips a number, which is allowed. A CA with an
+ * Ed25519 key signs whole messages only: its CRL is limited to what fits one
+ * message (about 1,400 entries); beyond that publishing fails and says so. */
 #ifndef BV_CORE_CRL_H
 #define BV_CORE_CRL_H
 
