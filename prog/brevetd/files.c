@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include "proc/bundle.h"
 #include "prog/brevetd/callers.h"
+#include "prog/config/prompt.h"
 
 /* The largest file of one CA or manufacturer: a CRL of a manufacturer. */
 #define FILE_MAX (8u << 20)
@@ -196,22 +196,12 @@ files_prompt(struct files *files, char *problem)
 {
     if (files->config->passphrase_from != CONFIG_SECRET_PROMPT)
         return BV_OK;
-    bv_auto_close int tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
-    struct termios before, quiet;
-    if (tty < 0 || tcgetattr(tty, &before) < 0)
+    enum bv_err err = prompt_secret("Passphrase of the CA keys: ", files->typed,
+                                    sizeof(files->typed));
+    if (err == BV_E_UNAVAILABLE)
         return bad(problem, "the passphrase is to be typed in, but there is no "
                             "terminal");
-    quiet = before;
-    quiet.c_lflag &= (tcflag_t)~ECHO;
-    (void)tcsetattr(tty, TCSAFLUSH, &quiet);
-    (void)!write(tty, "Passphrase of the CA keys: ", 27);
-    ssize_t n = read(tty, files->typed, sizeof(files->typed) - 1);
-    (void)tcsetattr(tty, TCSAFLUSH, &before);
-    (void)!write(tty, "\n", 1);
-    if (n <= 1)
-        return bad(problem, "no passphrase was typed in");
-    files->typed[strcspn(files->typed, "\n")] = '\0';
-    return BV_OK;
+    return err == BV_OK ? BV_OK : bad(problem, "no passphrase was typed in");
 }
 
 static enum bv_err
