@@ -11,13 +11,12 @@
 #include "base/auto.h"
 #include "base/time.h"
 #include "pki/random.h"
-#include "prog/brevet/cmd_init.h"
+#include "prog/brevet/command.h"
 #include "prog/brevet/install.h"
 #include "prog/config/prompt.h"
 #include "wire/base64.h"
 
-#define DIR_DEFAULT "/var/lib/brevet"
-#define YEAR        (INT64_C(365) * 86400)
+#define YEAR (INT64_C(365) * 86400)
 
 enum {
     OPT_DIR = 256,
@@ -58,7 +57,7 @@ static const char help[] =
     "Makes an installation: root CA, issuing CA, audit log, the server's\n"
     "certificate and a configuration.\n"
     "\n"
-    "  --dir DIR              where (" DIR_DEFAULT ")\n"
+    "  --dir DIR              where (/var/lib/brevet)\n"
     "  --name NAME            the organisation, for the CAs' names\n"
     "  --host HOST            DNS name or address of this server; repeatable,\n"
     "                         the first goes into certificates' URLs\n"
@@ -335,10 +334,10 @@ tell(const struct install *in)
                  strrchr(in->https[0], ':'));
 }
 
-int
-cmd_init(int argc, char **argv)
+static int
+init_main(const char *dir, int argc, char **argv)
 {
-    struct request r = {.install = {.dir = DIR_DEFAULT,
+    struct request r = {.install = {.dir = dir,
                                     .root = {ALG_KEY_P256, 0},
                                     .ca = {ALG_KEY_P256, 0},
                                     .root_life = 20 * YEAR,
@@ -355,11 +354,50 @@ cmd_init(int argc, char **argv)
     explicit_bzero(r.install.secret, sizeof(r.install.secret));
     if (err != BV_OK) {
         (void)fprintf(stderr, "brevet init: %s\n", problem);
-        return 1;
+        return COMMAND_FAILED;
     }
     if (r.install.external_root)
         tell_external(&r.install);
     else
         tell(&r.install);
-    return 0;
+    return COMMAND_OK;
 }
+
+/* --- serve --- */
+
+/* Beside this program, in sbin beside its bin, or as the build lays it out. */
+static int
+serve_main(const char *dir, int argc, char **argv)
+{
+    static const char *const places[] = {"brevetd", "../sbin/brevetd",
+                                         "../brevetd/brevetd"};
+    char self[PATH_MAX], path[PATH_MAX + 32];
+    char name[] = "brevetd", option[] = "--dir";
+    char *args[32] = {name, option, (char *)(uintptr_t)dir};
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    for (int i = 1; i < argc && i < 28; i++)
+        args[2 + i] = argv[i];
+    self[len < 0 ? 0 : len] = '\0';
+    char *slash = strrchr(self, '/');
+    if (slash != NULL)
+        *slash = '\0';
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", self, places[i]);
+        (void)execv(path, args);
+    }
+    (void)execvp(name, args);
+    (void)fprintf(stderr, "brevet serve: brevetd is not installed\n");
+    return COMMAND_FAILED;
+}
+
+const struct command cmd_init[] = {
+    {.group = "init",
+     .summary = "make an installation",
+     .example = "brevet init --name Acme --host ca.example.org\n",
+     .main = init_main},
+    {.group = "serve",
+     .summary = "run the server in the foreground",
+     .example = "brevet --dir DIR serve\n",
+     .main = serve_main},
+    {.group = NULL},
+};

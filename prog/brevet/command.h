@@ -49,6 +49,8 @@ struct command_call {
 };
 
 typedef int command_fn(const struct command_call *call);
+/* A command that reads its options itself; argv[0] is its name. */
+typedef int command_main_fn(const char *dir, int argc, char **argv);
 
 struct command {
     const char *group, *action; /* action NULL: the group alone is a command */
@@ -60,11 +62,12 @@ struct command {
     struct command_option positional;     /* name NULL: none */
     bool positional_optional;
     const char *columns; /* of a listing: keys, separated by spaces */
+    command_main_fn *main; /* if not NULL, all the rest but the names is help */
 };
 
 /* Tables, each ended by a NULL group. */
-extern const struct command cmd_audit[], cmd_cert[], cmd_device[], cmd_server[],
-    cmd_token[];
+extern const struct command cmd_audit[], cmd_cert[], cmd_device[], cmd_init[],
+    cmd_server[], cmd_token[];
 
 /* command_control calls the verb and shows the answer. */
 int command_control(const struct command_call *call);

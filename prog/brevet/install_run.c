@@ -118,7 +118,7 @@ static enum bv_err
 open_core(struct first_run *r)
 {
     const struct core_calls calls = {r, ignore_reply, ignore_admin,
-                                     ignore_files};
+                                     ignore_files, NULL};
     char path[CONFIG_PATH_MAX];
     BV_TRY(config_path(r->config, "db/status.map", path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

@@ -16,7 +16,7 @@
 #define FILE_MAX    65536
 
 static const struct command *const tables[] = {
-    cmd_server, cmd_cert, cmd_device, cmd_token, cmd_audit,
+    cmd_init, cmd_server, cmd_cert, cmd_device, cmd_token, cmd_audit,
 };
 #define NUM_TABLES (sizeof(tables) / sizeof(tables[0]))
 
@@ -351,6 +351,8 @@ run(struct command_call *call, int argc, char **argv)
         return asked ? COMMAND_OK : COMMAND_USAGE;
     }
     int skip = call->command->action != NULL ? 1 : 0;
+    if (call->command->main != NULL)
+        return call->command->main(call->dir, argc - skip, argv + skip);
     int code = read_options(call, argc - skip, argv + skip);
     if (code >= 0)
         return code;

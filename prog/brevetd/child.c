@@ -306,6 +306,7 @@ child_lost(struct child *child, int64_t now)
     channel_free(child->channel);
     child->channel = NULL;
     child->pid = 0;
+    child->kill_at_ms = 0;
     if (child->state == CHILD_DRAINING) {
         child->state = CHILD_GONE;
         return;

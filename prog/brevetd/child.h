@@ -32,6 +32,7 @@ struct child {
     struct channel *channel; /* NULL unless it runs */
     int64_t started_ms, start_at_ms;
     int64_t backoff_ms;
+    int64_t kill_at_ms; /* 0: it is not on its way out */
     bool switch_user;
     struct identity user;
 };

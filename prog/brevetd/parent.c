@@ -19,6 +19,8 @@
 /* How long doors may finish their requests, then the others their work. */
 #define DRAIN_DOORS_MS 20000
 #define DRAIN_REST_MS  5000
+/* How long a role may live on after it has closed its channel. */
+#define EXIT_MS 1000
 
 enum phase { SERVING, DRAINING_DOORS, DRAINING_REST, OVER };
 
@@ -142,7 +144,8 @@ take_messages(struct parent *p, struct child *child)
     }
 }
 
-/* A role that broke the protocol is ended; its death is handled as any. */
+/* A role that broke the protocol is ended at once; one that closed its channel
+ * is on its way out and gets a moment, so that its exit status is seen. */
 static void
 serve_child(struct parent *p, struct child *child, short events)
 {
@@ -153,12 +156,14 @@ serve_child(struct parent *p, struct child *child, short events)
         err = channel_flush(child->channel);
     if (err == BV_OK)
         return;
-    if (err != BV_E_CLOSED)
+    if (err != BV_E_CLOSED) {
         log_error("role broke the protocol role=%s/%u error=%s",
                   child->row->name, child->index, err_name(err));
-    (void)kill(child->pid, SIGKILL);
+        (void)kill(child->pid, SIGKILL);
+    }
     channel_free(child->channel);
     child->channel = NULL;
+    child->kill_at_ms = clock_mono_ms() + EXIT_MS;
 }
 
 /* --- signals --- */
@@ -314,6 +319,9 @@ time_to_wait(const struct parent *p, int64_t now)
     for (unsigned i = 0; i < p->family.num && p->phase == SERVING; i++)
         if (p->family.children[i].state == CHILD_WAITING)
             sooner(&wait, p->family.children[i].start_at_ms, now);
+    for (unsigned i = 0; i < p->family.num; i++)
+        if (p->family.children[i].kill_at_ms > 0)
+            sooner(&wait, p->family.children[i].kill_at_ms, now);
     if (p->phase != SERVING)
         sooner(&wait, p->phase_ends_ms, now);
     if (p->watchdog_ms > 0)
@@ -361,6 +369,19 @@ advance(struct parent *p, int64_t now)
 }
 
 static void
+end_the_silent(struct parent *p, int64_t now)
+{
+    for (unsigned i = 0; i < p->family.num; i++) {
+        struct child *child = &p->family.children[i];
+        if (child->kill_at_ms == 0 || child->kill_at_ms > now)
+            continue;
+        child->kill_at_ms = 0;
+        if (child->pid > 0)
+            (void)kill(child->pid, SIGKILL);
+    }
+}
+
+static void
 do_what_is_due(struct parent *p)
 {
     int64_t now = clock_mono_ms();
@@ -368,6 +389,7 @@ do_what_is_due(struct parent *p)
         notify_send("WATCHDOG=1");
         p->watchdog_at_ms = now + p->watchdog_ms;
     }
+    end_the_silent(p, now);
     advance(p, now);
     if (p->phase != SERVING)
         return;

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "pki/digest.h"
 #include "proc/identity.h"
@@ -116,6 +117,7 @@ role_main(const char *text)
 {
     struct role role = {0};
     /* A terminal's ^C goes to all: the parent decides what it means. */
+    (void)prctl(PR_SET_NAME, "brevetd", 0, 0, 0); /* not "exe" */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);

@@ -94,7 +94,7 @@ static enum bv_err
 open_core(struct deciding *d)
 {
     const struct core_calls calls = {d, on_reply, on_admin_reply,
-                                     on_files_changed};
+                                     on_files_changed, NULL};
     char path[CONFIG_PATH_MAX], problem[400] = "";
     BV_TRY(config_path(d->role->material.config, "db/status.map", path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

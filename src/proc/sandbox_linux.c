@@ -5,6 +5,7 @@
 #include <seccomp.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -149,8 +150,6 @@ static const int calls_all[] = {
     SCMP_SYS(uname),
     SCMP_SYS(write),
     SCMP_SYS(writev),
-    /* abort(3) */
-    SCMP_SYS(tgkill),
 };
 
 /* A door: accept, answer, tell the peer's address, and libuv's own needs. */
@@ -222,16 +221,30 @@ allow(scmp_filter_ctx ctx, const int *list, size_t num)
     return BV_OK;
 }
 
+static enum bv_err
+allow_if(scmp_filter_ctx ctx, int call, struct scmp_arg_cmp condition)
+{
+    return seccomp_rule_add(ctx, SCMP_ACT_ALLOW, call, 1, condition) < 0
+               ? BV_E_IO
+               : BV_OK;
+}
+
+/* libuv makes descriptors non-blocking with ioctl(2); it may do no more. */
+static enum bv_err
+allow_ioctl(scmp_filter_ctx ctx)
+{
+    BV_TRY(allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO)));
+    return allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIOCLEX));
+}
+
 /* Memory is never writable and executable, nor made executable. */
 static enum bv_err
 allow_memory(scmp_filter_ctx ctx)
 {
-    static const int calls[] = {SCMP_SYS(mmap), SCMP_SYS(mprotect)};
-    for (size_t i = 0; i < 2; i++)
-        if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 1,
-                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)) < 0)
-            return BV_E_IO;
-    return BV_OK;
+    const struct scmp_arg_cmp no_exec =
+        SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+    BV_TRY(allow_if(ctx, SCMP_SYS(mmap), no_exec));
+    return allow_if(ctx, SCMP_SYS(mprotect), no_exec);
 }
 
 static enum bv_err
@@ -248,9 +261,13 @@ allow_role(scmp_filter_ctx ctx, enum proc_role role)
         num = sizeof(calls_core) / sizeof(calls_core[0]);
     }
     BV_TRY(allow(ctx, list, num));
+    if (role == PROC_DOOR)
+        BV_TRY(allow_ioctl(ctx));
     size_t denied = sizeof(calls_denied) / sizeof(calls_denied[0]);
     for (size_t i = 0; i < denied; i++) {
-        if (is_in(calls_denied[i], list, num))
+        bool is_ioctl = calls_denied[i] == SCMP_SYS(ioctl);
+        if (is_in(calls_denied[i], list, num) ||
+            (is_ioctl && role == PROC_DOOR))
             continue;
         if (seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOENT), calls_denied[i], 0) <
             0)
@@ -264,6 +281,9 @@ fill(scmp_filter_ctx ctx, enum proc_role role)
 {
     BV_TRY(allow(ctx, calls_all, sizeof(calls_all) / sizeof(calls_all[0])));
     BV_TRY(allow_memory(ctx));
+    /* abort(3) signals this process; no other is within reach. */
+    BV_TRY(allow_if(ctx, SCMP_SYS(tgkill),
+                    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())));
     BV_TRY(allow_role(ctx, role));
     /* The list is walked as a tree: a call costs the same whatever its place.
      */
