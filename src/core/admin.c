@@ -106,9 +106,18 @@ admin_page_start(struct admin_call *call)
                                .limit = admin_limit(call)};
 }
 
+/* Of an answer, what is not rows. */
+#define PAGE_FRAME 256
+
 void
 admin_page_add(struct admin_page *page, int64_t key, json_t *row)
 {
+    page->octets += json_dumpb(row, NULL, 0, JSON_COMPACT) + 1;
+    page->full |= page->octets > REPLY_MAX - PAGE_FRAME && page->num > 0;
+    if (page->full) {
+        json_decref(row);
+        return;
+    }
     (void)json_array_append_new(page->rows, row);
     page->last = key;
     page->num++;
@@ -117,8 +126,9 @@ admin_page_add(struct admin_page *page, int64_t key, json_t *row)
 enum bv_err
 admin_page_end(struct admin_page *page)
 {
-    json_t *next =
-        page->num == page->limit ? json_integer(page->last) : json_null();
+    json_t *next = page->full || page->num == page->limit
+                       ? json_integer(page->last)
+                       : json_null();
     page->call->result =
         json_pack("{s:o, s:o}", "rows", page->rows, "next", next);
     return page->call->result != NULL ? BV_OK : BV_E_NO_MEMORY;

@@ -61,11 +61,14 @@ enum bv_err admin_audit(struct admin_call *call, enum audit_action action,
                         enum audit_object object,
                         const char *object_id) BV_CHECKED;
 
-/* A listing being filled by row callbacks. */
+/* A listing being filled by row callbacks. What does not fit into one answer
+ * (LIMIT_MESSAGE) is left for the next page. */
 struct admin_page {
     struct admin_call *call;
     json_t *rows;
     int64_t last;
+    size_t octets; /* of the rows so far, as JSON */
+    bool full;
     unsigned num, limit;
 };
 struct admin_page admin_page_start(struct admin_call *call);
