@@ -229,12 +229,17 @@ allow_if(scmp_filter_ctx ctx, int call, struct scmp_arg_cmp condition)
                : BV_OK;
 }
 
-/* libuv makes descriptors non-blocking with ioctl(2); it may do no more. */
+/* libuv makes descriptors non-blocking with ioctl(2); the configuration's
+ * scanner asks whether its input is a terminal, and hears that it is not. */
 static enum bv_err
 allow_ioctl(scmp_filter_ctx ctx)
 {
     BV_TRY(allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO)));
-    return allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIOCLEX));
+    BV_TRY(allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIOCLEX)));
+    return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1,
+                            SCMP_A1(SCMP_CMP_EQ, TCGETS)) < 0
+               ? BV_E_IO
+               : BV_OK;
 }
 
 /* Memory is never writable and executable, nor made executable. */
