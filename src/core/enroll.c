@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/time.h"
 #include "core/batch.h"
 #include "core/handle.h"
 #include "core/keygen.h"
@@ -47,6 +48,42 @@ enroll_device_find(struct core *core, const char *name,
 {
     return core->store->device_find(core->store->ctx, name, copy_device,
                                     ret_row);
+}
+
+#define HOLD 6
+
+struct live {
+    unsigned num, in_page;
+    uint64_t last;
+};
+
+static enum bv_err
+count_live(void *user, const struct store_cert *row)
+{
+    struct live *live = user;
+    live->num += row->reason < 0 || row->reason == HOLD;
+    live->in_page++;
+    live->last = row->seq;
+    return BV_OK;
+}
+
+enum bv_err
+enroll_live(struct core *core, int64_t device, int64_t now, unsigned *ret_num)
+{
+    struct live live = {0};
+    do {
+        struct store_cert_filter filter = {.after = live.last,
+                                           .device = device,
+                                           .expires_after = now,
+                                           .expires_before = TIME_NO_EXPIRY + 1,
+                                           .status = -2,
+                                           .limit = LIMIT_PAGE};
+        live.in_page = 0;
+        BV_TRY(core->store->cert_list(core->store->ctx, &filter, count_live,
+                                      &live));
+    } while (live.in_page == LIMIT_PAGE && live.num == 0);
+    *ret_num = live.num;
+    return BV_OK;
 }
 
 enum bv_err
@@ -103,6 +140,16 @@ enroll_audit(struct core *core, const struct job *job, enum audit_action action,
 /* --- the rules that another job may have changed since the decision --- */
 
 static enum bv_err
+check_name_is_free(struct core *core, const struct job *job, int64_t device)
+{
+    unsigned live;
+    if (!job->d.free_name)
+        return BV_OK;
+    BV_TRY(enroll_live(core, device, core_now(core), &live));
+    return live == 0 ? BV_OK : BV_E_REFUSED;
+}
+
+static enum bv_err
 check_device(struct core *core, struct job *job, struct store_device *row)
 {
     enum bv_err err = enroll_device_find(core, job->d.device, row);
@@ -116,7 +163,7 @@ check_device(struct core *core, struct job *job, struct store_device *row)
     bool foreign = job->d.strict_group && strcmp(row->group, job->d.group) != 0;
     if (row->blocked || foreign || (job->d.new_device && job->d.strict_group))
         return BV_E_REFUSED;
-    return BV_OK;
+    return check_name_is_free(core, job, row->id);
 }
 
 struct token_row {

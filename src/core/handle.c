@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/time.h"
 #include "core/authorize.h"
 #include "core/batch.h"
 #include "core/enroll.h"
@@ -209,29 +208,6 @@ choose_names(struct work *w)
 
 /* --- the device --- */
 
-static enum bv_err
-count_live(void *user, const struct store_cert *row)
-{
-    (void)row;
-    ++*(unsigned *)user;
-    return BV_OK;
-}
-
-static enum bv_err
-live_certs(struct work *w, unsigned *ret_num)
-{
-    unsigned num = 0;
-    struct store_cert_filter filter = {.device = w->device.id,
-                                       .expires_after = w->now,
-                                       .expires_before = TIME_NO_EXPIRY + 1,
-                                       .status = -1,
-                                       .limit = LIMIT_PAGE};
-    BV_TRY(w->core->store->cert_list(w->core->store->ctx, &filter, count_live,
-                                     &num));
-    *ret_num = num;
-    return BV_OK;
-}
-
 struct key_seen {
     bool seen;
 };
@@ -265,7 +241,8 @@ check_takeover(struct work *w)
         return say(w, BV_E_REFUSED, "the device belongs to another group");
     if (w->id.may_replace || is_known_key(w))
         return BV_OK;
-    BV_TRY(live_certs(w, &live));
+    w->job->d.free_name = true;
+    BV_TRY(enroll_live(w->core, w->device.id, w->now, &live));
     return live == 0 ? BV_OK
                      : say(w, BV_E_REFUSED,
                            "the device has a valid certificate already");
@@ -319,7 +296,7 @@ check_quota(struct work *w)
         return say(w, BV_E_RATE_LIMITED,
                    "the device asks for certificates too often");
     if (w->exists && w->r->op != CORE_REENROLL) {
-        BV_TRY(live_certs(w, &live));
+        BV_TRY(enroll_live(w->core, w->device.id, w->now, &live));
         if (live >= max)
             return say(w, BV_E_REFUSED,
                        "the device has too many valid certificates");

@@ -49,6 +49,7 @@ struct decision {
     enum audit_auth auth;
     bool strict_group; /* an existing device must be of this group */
     bool new_device;
+    bool free_name; /* an existing device must have no live certificate */
     uint8_t token_hash[32];
     bool has_token;
     uint64_t replaces;

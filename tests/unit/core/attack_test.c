@@ -153,6 +153,59 @@ test_listings_end(void **state)
                      MANY + 1);
 }
 
+/* --- a group's token and other devices of the group --- */
+
+/* On hold is not gone: it may be released, and then two would be one. */
+static void
+test_hold_keeps_the_name(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *a = fixture_key();
+    bv_auto(key) struct key *b = fixture_key();
+    fixture_token(&f, NULL, "barn", 5, secret);
+    struct core_request r = with_secret(a, "d1", secret);
+    expect(BV_OK, &r);
+    (void)fixture_admin(&f, "{\"verb\":\"cert.hold\",\"args\":{\"device\":"
+                            "\"d1\"}}");
+    assert_non_null(strstr(f.json, "\"changed\":1"));
+    r = with_secret(b, "d1", secret);
+    expect(BV_E_REFUSED, &r);
+    (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":"
+                            "\"d1\"}}");
+    expect(BV_OK, &r); /* a successor */
+}
+
+/* Two who ask for one free name at the same moment: one of them gets it. */
+static void
+test_race_for_a_name(void **state)
+{
+    char secret[64];
+    struct core_stats before, after;
+    static uint8_t other_buf[8192];
+    bv_auto(key) struct key *a = fixture_key();
+    bv_auto(key) struct key *b = fixture_key();
+    fixture_token(&f, NULL, "barn", 9, secret);
+    for (int round = 0; round < 2; round++) { /* a new name, then an old one */
+        struct core_request ra = with_secret(a, "d1", secret), rb = ra;
+        rb.csr = fixture_csr(b, "d1", SPAN_EMPTY, SPAN_EMPTY, other_buf,
+                             sizeof other_buf);
+        core_stats(f.core, &before);
+        core_submit(f.core, 1, 1, &ra);
+        core_submit(f.core, 1, 2, &rb);
+        fixture_settle(&f);
+        core_stats(f.core, &after);
+        assert_int_equal(after.issued - before.issued, 1);
+        (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\""
+                                ":\"d1\"}}");
+        assert_non_null(strstr(f.json, "\"changed\":1"));
+        /* neither key has been the device's before */
+        key_free(a);
+        a = fixture_key();
+        key_free(b);
+        b = fixture_key();
+    }
+}
+
 int
 main(void)
 {
@@ -160,6 +213,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(test_revoke_more_than_a_page),
         T(test_listings_end),
+        T(test_hold_keeps_the_name),
+        T(test_race_for_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
