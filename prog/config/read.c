@@ -48,6 +48,9 @@ say(const struct reader *r, int line, const char *format, va_list ap)
         (void)vsnprintf(r->problem + used, r->cap - (size_t)used, format, ap);
 }
 
+static void on_error(cfg_t *cfg, const char *format, va_list ap)
+    __attribute__((format(printf, 2, 0)));
+
 /* The first error is the one that helps. */
 static void
 on_error(cfg_t *cfg, const char *format, va_list ap)

@@ -234,10 +234,10 @@ allow_if(scmp_filter_ctx ctx, int call, struct scmp_arg_cmp condition)
 static enum bv_err
 allow_ioctl(scmp_filter_ctx ctx)
 {
-    BV_TRY(allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO)));
-    BV_TRY(allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIOCLEX)));
+    BV_TRY(allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO, 0)));
+    BV_TRY(allow_if(ctx, SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIOCLEX, 0)));
     return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1,
-                            SCMP_A1(SCMP_CMP_EQ, TCGETS)) < 0
+                            SCMP_A1(SCMP_CMP_EQ, TCGETS, 0)) < 0
                ? BV_E_IO
                : BV_OK;
 }
@@ -288,7 +288,7 @@ fill(scmp_filter_ctx ctx, enum proc_role role)
     BV_TRY(allow_memory(ctx));
     /* abort(3) signals this process; no other is within reach. */
     BV_TRY(allow_if(ctx, SCMP_SYS(tgkill),
-                    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())));
+                    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0)));
     BV_TRY(allow_role(ctx, role));
     /* The list is walked as a tree: a call costs the same whatever its place.
      */
