@@ -200,6 +200,7 @@ struct own_row {
     bool same;
     int reason;
     int64_t device;
+    uint8_t key_hash[32];
     char profile[LIMIT_SHORT_NAME];
 };
 
@@ -210,6 +211,9 @@ copy_own(void *user, const struct store_cert *row)
     own->same = span_eq(row->der, own->presented);
     own->reason = row->reason;
     own->device = row->device;
+    if (row->key_hash.len != sizeof own->key_hash)
+        return BV_E_CORRUPT;
+    memcpy(own->key_hash, row->key_hash.data, sizeof own->key_hash);
     memcpy(own->profile, row->profile, sizeof own->profile);
     return BV_OK;
 }
@@ -241,6 +245,19 @@ check_own(struct core *core, struct identity *id, const struct own_row *own,
     return BV_OK;
 }
 
+/* A key may be known to be in other hands before anybody has revoked its
+ * certificates. */
+static enum bv_err
+check_own_key(struct core *core, const struct own_row *own,
+              const struct problem *p)
+{
+    bool blocked;
+    BV_TRY(core->store->key_blocked(core->store->ctx, SPAN_ARRAY(own->key_hash),
+                                    &blocked));
+    return blocked ? deny(p, BV_E_REVOKED, "the certificate's key is blocked")
+                   : BV_OK;
+}
+
 static enum bv_err
 by_own_cert(struct core *core, const struct core_request *r, int64_t now,
             struct identity *id, const struct problem *p)
@@ -257,6 +274,7 @@ by_own_cert(struct core *core, const struct core_request *r, int64_t now,
                     "the certificate was not issued here");
     BV_TRY(err);
     BV_TRY(check_own(core, id, &own, now, p));
+    BV_TRY(check_own_key(core, &own, p));
     BV_TRY(core->store->device_get(core->store->ctx, own.device, copy_device,
                                    &device));
     id->auth = AUDIT_AUTH_OWN_CERT;

@@ -153,6 +153,64 @@ test_listings_end(void **state)
                      MANY + 1);
 }
 
+/* --- credentials that stopped being good --- */
+
+static struct core_request
+with_own(enum core_op op, struct key *key, const char *cn, struct span peer)
+{
+    struct core_request r =
+        fixture_request(op, fixture_csr(key, cn, SPAN_EMPTY, SPAN_EMPTY,
+                                        csr_buf, sizeof csr_buf));
+    r.trust = CORE_TRUST_OWN;
+    r.peer_cert = peer;
+    return r;
+}
+
+static struct span
+enrolled(struct key *key, const char *cn, uint8_t *buf, size_t cap)
+{
+    char secret[64];
+    fixture_token(&f, cn, NULL, 1, secret);
+    struct core_request r = with_secret(key, cn, secret);
+    expect(BV_OK, &r);
+    assert_true(f.reply.cert.len <= cap);
+    memcpy(buf, f.reply.cert.data, f.reply.cert.len);
+    return span_of(buf, f.reply.cert.len);
+}
+
+/* A key an operator blocked proves nothing any more, although nobody has
+ * revoked its certificate yet. */
+static void
+test_blocked_key_may_not_ask(void **state)
+{
+    uint8_t der[2048];
+    char request[300];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span own = enrolled(key, "d1", der, sizeof der);
+    (void)fixture_admin(&f, "{\"verb\":\"cert.list\",\"args\":{\"device\":"
+                            "\"d1\"}}");
+    const char *serial = strstr(f.json, "\"serial\":\"");
+    assert_non_null(serial);
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.show\",\"args\":{\"serial\":\"%.34s\"}}",
+                   serial + 10);
+    (void)fixture_admin(&f, request);
+    const char *hash = strstr(f.json, "\"key_sha256\":\"");
+    assert_non_null(hash);
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"key.block\",\"args\":{\"key\":\"%.64s\"}}",
+                   hash + 14);
+    struct core_request r = with_own(CORE_REENROLL, next, "d1", own);
+    expect(BV_OK, &r);
+    assert_non_null(strstr(fixture_admin(&f, request), "\"ok\":true"));
+    fixture_time += 700; /* not a repeat any more */
+    r = with_own(CORE_REENROLL, next, "d1", own);
+    expect(BV_E_REVOKED, &r);
+    r = with_own(CORE_ENROLL, next, "d1", own);
+    expect(BV_E_REVOKED, &r);
+}
+
 /* --- a group's token and other devices of the group --- */
 
 /* On hold is not gone: it may be released, and then two would be one. */
@@ -211,9 +269,8 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_revoke_more_than_a_page),
-        T(test_listings_end),
-        T(test_hold_keeps_the_name),
+        T(test_revoke_more_than_a_page), T(test_listings_end),
+        T(test_blocked_key_may_not_ask), T(test_hold_keeps_the_name),
         T(test_race_for_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
