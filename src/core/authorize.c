@@ -281,8 +281,7 @@ by_own_cert(struct core *core, const struct core_request *r, int64_t now,
     id->may_replace = id->any_group = true;
     memcpy(id->device, device.name, sizeof id->device);
     memcpy(id->group, device.group, sizeof id->group);
-    if (r->op == CORE_REENROLL)
-        memcpy(id->profile, own.profile, sizeof id->profile);
+    memcpy(id->profile, own.profile, sizeof id->profile);
     return BV_OK;
 }
 

@@ -9,7 +9,8 @@ struct identity {
     enum audit_auth auth;
     char device[LIMIT_DEVICE_NAME + 1]; /* "": the CSR names it (group) */
     char group[LIMIT_SHORT_NAME];
-    char profile[LIMIT_SHORT_NAME]; /* the credential's; "": any */
+    char profile[LIMIT_SHORT_NAME]; /* the credential's, of a certificate of
+                                     * ours its own; "": any */
     bool known_only;                /* the device must exist already */
     bool may_replace; /* an existing device of the same group, whatever it has:
                        * the credential is the device's own */

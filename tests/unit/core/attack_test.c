@@ -211,6 +211,35 @@ test_blocked_key_may_not_ask(void **state)
     expect(BV_E_REVOKED, &r);
 }
 
+/* --- one profile is not another --- */
+
+/* A device's certificate is no ticket to a gateway's: a credential that names
+ * its profile is for that profile, and a certificate names one. */
+static void
+test_own_certificate_keeps_its_profile(void **state)
+{
+    uint8_t der[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span own = enrolled(key, "d1", der, sizeof der);
+    static const enum core_op ops[] = {CORE_ENROLL, CORE_REENROLL, CORE_KEYGEN};
+    fixture_profile(&f, "gateway")->server_keygen = true;
+    fixture_profile(&f, "gateway")->server_keygen_plain = true;
+    for (size_t i = 0; i < 3; i++) {
+        struct core_request r = with_own(ops[i], next, "d1", own);
+        strcpy(r.label, "gateway");
+        expect(BV_E_REFUSED, &r);
+    }
+    struct core_request r = with_own(CORE_ENROLL, next, "d1", own);
+    strcpy(r.label, "device");
+    expect(BV_OK, &r);
+    fixture_profile(&f, "device")->allow_own = false;
+    fixture_time += 700;
+    expect(BV_E_REFUSED, &r);
+    r = with_own(CORE_REENROLL, next, "d1", own);
+    expect(BV_E_REFUSED, &r);
+}
+
 /* --- a group's token and other devices of the group --- */
 
 /* On hold is not gone: it may be released, and then two would be one. */
@@ -269,9 +298,12 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_revoke_more_than_a_page), T(test_listings_end),
-        T(test_blocked_key_may_not_ask), T(test_hold_keeps_the_name),
+        T(test_revoke_more_than_a_page),
+        T(test_listings_end),
+        T(test_blocked_key_may_not_ask),
+        T(test_hold_keeps_the_name),
         T(test_race_for_a_name),
+        T(test_own_certificate_keeps_its_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
