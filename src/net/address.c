@@ -106,14 +106,14 @@ address_table_add(struct address_table *table, struct address address,
                   size_t max)
 {
     struct entry **at = find(table, address);
+    if (max == 0 || (*at != NULL && (*at)->count >= max))
+        return BV_E_RATE_LIMITED;
     if (*at == NULL) {
         *at = calloc(1, sizeof(**at));
         if (*at == NULL)
             return BV_E_NO_MEMORY;
         (*at)->address = address;
     }
-    if ((*at)->count >= max)
-        return BV_E_RATE_LIMITED;
     (*at)->count++;
     return BV_OK;
 }
