@@ -21,6 +21,7 @@ struct peer {
     struct loop_watch *watch;
     struct channel *channel; /* NULL: the other process is away */
     enum proc_role role;
+    uint64_t life; /* which channel this is, the first or a successor */
     uint32_t free_head; /* LIMIT_INFLIGHT: none */
     struct question questions[LIMIT_INFLIGHT];
 };
@@ -53,6 +54,7 @@ lose(struct peer *peer)
     channel_free(peer->channel);
     peer->watch = NULL;
     peer->channel = NULL;
+    peer->life++;
     for (uint32_t i = 0; i < LIMIT_INFLIGHT; i++) {
         if (peer->questions[i].fn == NULL)
             continue;
@@ -89,16 +91,15 @@ on_ready(void *ctx, unsigned events)
     struct peer *peer = ctx;
     struct msg msg;
     bool got = true;
+    uint64_t life = peer->life;
     enum bv_err filled = channel_fill(peer->channel);
     while (got) {
-        /* An answer may have led to peer_attach. */
-        struct channel *channel = peer->channel;
-        if (channel == NULL)
-            return;
-        if (channel_next(channel, &got, &msg) != BV_OK)
+        if (channel_next(peer->channel, &got, &msg) != BV_OK)
             give_up(peer);
         if (got)
             on_answer(peer, &msg);
+        if (peer->life != life)
+            return; /* the answer led to peer_attach */
     }
     if (filled != BV_OK)
         lose(peer);
