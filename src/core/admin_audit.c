@@ -105,7 +105,7 @@ index_of_call(struct admin_call *call, uint64_t *ret_index)
 static enum bv_err
 audit_show(struct admin_call *call)
 {
-    uint64_t index;
+    uint64_t index = 0;
     BV_TRY(index_of_call(call, &index));
     return audit_each(call->core->store, index, index + 1, show_entry, call);
 }
@@ -115,7 +115,7 @@ audit_prove_entry(struct admin_call *call)
 {
     static uint8_t buf[16384];
     struct sink out = SINK_ARRAY(buf);
-    uint64_t index;
+    uint64_t index = 0;
     BV_TRY(index_of_call(call, &index));
     enum bv_err err = audit_prove(call->core->audit, index, &out);
     if (err == BV_E_NOT_FOUND)
