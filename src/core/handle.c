@@ -25,6 +25,8 @@
 /* Refusals written to the audit log, per minute: all, and one address. */
 #define REFUSALS_ALL     600
 #define REFUSALS_ADDRESS 30
+/* What issues_per_hour is counted in. */
+#define ISSUE_WINDOW 3600
 
 /* One request while it is decided. */
 struct work {
@@ -291,8 +293,8 @@ check_quota(struct work *w)
     struct span device = span_str(w->job->d.device);
     unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
     unsigned hourly = c->issues_per_hour ? c->issues_per_hour : ISSUES_DEFAULT;
-    if (rates_count(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, 3600) >=
-        hourly)
+    if (rates_count(w->core->rates, RATES_ISSUE_DEVICE, device, w->now,
+                    ISSUE_WINDOW) >= hourly)
         return say(w, BV_E_RATE_LIMITED,
                    "the device asks for certificates too often");
     if (w->exists && w->r->op != CORE_REENROLL) {
@@ -301,7 +303,8 @@ check_quota(struct work *w)
             return say(w, BV_E_REFUSED,
                        "the device has too many valid certificates");
     }
-    rates_add(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, 3600);
+    rates_add(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, ISSUE_WINDOW);
+    w->job->d.counted_at = w->now;
     return BV_OK;
 }
 
@@ -670,10 +673,22 @@ answer_followers(struct core *core, struct job *job,
     }
 }
 
+/* What failed through no fault of the device's does not count against it. */
+static void
+uncount(struct core *core, const struct job *job, enum bv_err err)
+{
+    if (job->d.counted_at != 0 && err != BV_OK &&
+        err_fault(err) == BV_FAULT_SELF)
+        rates_take_back(core->rates, RATES_ISSUE_DEVICE,
+                        span_str(job->d.device), job->d.counted_at,
+                        ISSUE_WINDOW);
+}
+
 void
 handle_done(struct core *core, struct job *job, enum bv_err err)
 {
     struct core_reply *reply = &job->reply;
+    uncount(core, job, err);
     reply->err = err;
     if (err != BV_OK) {
         reply->cert = reply->key = SPAN_EMPTY;

@@ -9,7 +9,7 @@
 
 struct slot {
     uint64_t key;
-    int64_t window;
+    int64_t end; /* of the window */
     uint32_t count;
 };
 
@@ -47,15 +47,29 @@ hash_of(const struct rates *rates, enum rates_kind kind, struct span key)
     return h ^ (h >> 31);
 }
 
+static int64_t
+end_of(int64_t now, int64_t window)
+{
+    return now / window * window + window;
+}
+
+static bool
+is_worth_less(const struct slot *a, const struct slot *b, int64_t now)
+{
+    bool a_past = a->end <= now, b_past = b->end <= now;
+    return a_past != b_past ? a_past : a->count < b->count;
+}
+
+/* find: the slot of this key, or NULL and the one to give up for it. */
 static struct slot *
-find(struct rates *rates, uint64_t key, struct slot **ret_victim)
+find(struct rates *rates, uint64_t key, int64_t now, struct slot **ret_victim)
 {
     struct slot *set = &rates->slots[key % (SLOTS / WAYS) * WAYS];
     *ret_victim = set;
     for (size_t i = 0; i < WAYS; i++) {
         if (set[i].key == key && set[i].count > 0)
             return &set[i];
-        if (set[i].window < (*ret_victim)->window)
+        if (is_worth_less(&set[i], *ret_victim, now))
             *ret_victim = &set[i];
     }
     return NULL;
@@ -66,8 +80,8 @@ rates_count(struct rates *rates, enum rates_kind kind, struct span key,
             int64_t now, int64_t window)
 {
     struct slot *victim;
-    struct slot *slot = find(rates, hash_of(rates, kind, key), &victim);
-    if (slot == NULL || slot->window != now / window * window)
+    struct slot *slot = find(rates, hash_of(rates, kind, key), now, &victim);
+    if (slot == NULL || slot->end != end_of(now, window))
         return 0;
     return slot->count;
 }
@@ -78,12 +92,22 @@ rates_add(struct rates *rates, enum rates_kind kind, struct span key,
 {
     struct slot *victim;
     uint64_t h = hash_of(rates, kind, key);
-    struct slot *slot = find(rates, h, &victim);
-    int64_t start = now / window * window;
+    struct slot *slot = find(rates, h, now, &victim);
+    int64_t end = end_of(now, window);
     if (slot == NULL)
         slot = victim;
-    if (slot->key != h || slot->window != start)
-        *slot = (struct slot){h, start, 0};
+    if (slot->key != h || slot->end != end)
+        *slot = (struct slot){h, end, 0};
     if (slot->count < UINT32_MAX)
         slot->count++;
+}
+
+void
+rates_take_back(struct rates *rates, enum rates_kind kind, struct span key,
+                int64_t now, int64_t window)
+{
+    struct slot *victim;
+    struct slot *slot = find(rates, hash_of(rates, kind, key), now, &victim);
+    if (slot != NULL && slot->end == end_of(now, window))
+        slot->count--;
 }

@@ -1,7 +1,7 @@
 /* Counters per key and time window in a table of fixed size: failed secrets
  * per address, issues per device, refusals written to the audit log. A full
- * table forgets its oldest windows first, so memory never grows; what an
- * attacker with many addresses gains by that is bounded by the other limits. */
+ * table forgets what is past first, then who has done least: memory never
+ * grows, and the busiest is remembered. */
 #ifndef BV_CORE_RATES_H
 #define BV_CORE_RATES_H
 
@@ -26,5 +26,8 @@ unsigned rates_count(struct rates *rates, enum rates_kind kind, struct span key,
                      int64_t now, int64_t window);
 void rates_add(struct rates *rates, enum rates_kind kind, struct span key,
                int64_t now, int64_t window);
+/* rates_take_back undoes one rates_add of the same arguments. */
+void rates_take_back(struct rates *rates, enum rates_kind kind, struct span key,
+                     int64_t now, int64_t window);
 
 #endif

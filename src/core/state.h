@@ -58,6 +58,7 @@ struct decision {
     bool has_request_hash;
     uint8_t pending_digest[32];
     bool was_pending;
+    int64_t counted_at; /* among the device's issues of that hour; 0: not */
     /* the certificate */
     uint64_t seq;
     uint8_t serial[SERIAL_LEN];

@@ -293,6 +293,27 @@ test_race_for_a_name(void **state)
     }
 }
 
+/* --- faults that are ours --- */
+
+/* An hour of full disk must not use up what a device may ask for in it. */
+static void
+test_our_faults_do_not_count(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    f.config.issues_per_hour = 3;
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    for (int i = 0; i < 5; i++) {
+        f.calls = 0;
+        f.fail_at = 10 + (unsigned)i;
+        f.fail_with = BV_E_DISK_FULL;
+        expect(BV_E_DISK_FULL, &r);
+        f.fail_at = 0;
+    }
+    expect(BV_OK, &r);
+}
+
 int
 main(void)
 {
@@ -303,6 +324,7 @@ main(void)
         T(test_blocked_key_may_not_ask),
         T(test_hold_keeps_the_name),
         T(test_race_for_a_name),
+        T(test_our_faults_do_not_count),
         T(test_own_certificate_keeps_its_profile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
