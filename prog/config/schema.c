@@ -242,7 +242,8 @@ static const struct schema_key manufacturer_keys[] = {
     NAME(schema_manufacturer, "profile", core.profile, "the label's",
          "Profile its devices get."),
     NAME(schema_manufacturer, "group", core.group, "",
-         "Group its devices are put into."),
+         "Group its devices are put into, no other manufacturer's. Without one "
+         "they do not replace a valid certificate."),
     {.name = "id",
      .type = SCHEMA_CUSTOM,
      .max = 1,

@@ -187,7 +187,8 @@ by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
                     "the manufacturer certificate names no device");
     id->auth = AUDIT_AUTH_MANUFACTURER;
     id->known_only = m->known_only;
-    id->may_replace = true;
+    /* Its names are its own within its group only. */
+    id->may_replace = m->group[0] != '\0';
     memcpy(id->profile, m->profile, sizeof id->profile);
     memcpy(id->group, m->group, sizeof id->group);
     return BV_OK;

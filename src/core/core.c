@@ -121,6 +121,36 @@ check_profiles(const struct core_config *config, char *ret_problem, size_t cap)
     return BV_OK;
 }
 
+/* A manufacturer names its devices as it likes; the group keeps it from
+ * naming another one's. */
+static bool
+shares_group(const struct core_config *config, size_t index)
+{
+    const char *group = config->manufacturers[index].group;
+    for (size_t i = 0; group[0] != '\0' && i < index; i++) {
+        if (strcmp(config->manufacturers[i].group, group) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum bv_err
+check_manufacturers(const struct core_config *config, char *ret_problem,
+                    size_t cap)
+{
+    for (size_t i = 0; i < config->num_manufacturers; i++) {
+        const struct core_manufacturer *m = &config->manufacturers[i];
+        if (m->profile[0] != '\0' && !has_profile(config, m->profile))
+            return bad_config(ret_problem, cap, "manufacturer", m->name,
+                              "its profile does not exist");
+        if (shares_group(config, i))
+            return bad_config(ret_problem, cap, "manufacturer", m->name,
+                              "its group is another manufacturer's: either "
+                              "could take over the other's devices");
+    }
+    return BV_OK;
+}
+
 enum bv_err
 core_config_check(const struct core_config *config, char *ret_problem,
                   size_t cap)
@@ -134,12 +164,7 @@ core_config_check(const struct core_config *config, char *ret_problem,
                               config->labels[i].label,
                               "its profile does not exist");
     }
-    for (size_t i = 0; i < config->num_manufacturers; i++) {
-        const struct core_manufacturer *m = &config->manufacturers[i];
-        if (m->profile[0] != '\0' && !has_profile(config, m->profile))
-            return bad_config(ret_problem, cap, "manufacturer", m->name,
-                              "its profile does not exist");
-    }
+    BV_TRY(check_manufacturers(config, ret_problem, cap));
     if (def[0] != '\0' && !has_profile(config, def))
         return bad_config(ret_problem, cap, "default_profile", def,
                           "the profile does not exist");

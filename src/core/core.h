@@ -57,7 +57,9 @@ struct core_ca {
 struct core_manufacturer {
     char name[LIMIT_SHORT_NAME];    /* core_request.trust_name */
     char profile[LIMIT_SHORT_NAME]; /* "" : the label's profile */
-    char group[LIMIT_SHORT_NAME];   /* where its devices go; may be "" */
+    char group[LIMIT_SHORT_NAME];   /* where its devices go, no other
+                                     * manufacturer's; "": in none, and then
+                                     * they replace no valid certificate */
     bool id_from_cn;                /* else subject serialNumber, then CN */
     bool known_only;                /* only devices already in the inventory */
     struct span crl;                /* DER, may be empty: its revoked devices;

@@ -6,7 +6,10 @@
 
 #include "core/ca.h"
 #include "wire/cert.h"
+#include "wire/csr.h"
 #include "wire/der.h"
+#include "wire/name.h"
+#include "wire/oid.h"
 
 static struct fixture f;
 static uint8_t csr_buf[8192];
@@ -293,6 +296,213 @@ test_race_for_a_name(void **state)
     }
 }
 
+/* --- what a subject can be made to look like --- */
+
+struct ava {
+    int rdn; /* same number: one multi-valued RDN */
+    struct span oid;
+    uint8_t tag;
+    struct span text;
+};
+
+static void
+put_ava(struct sink *out, const struct ava *ava)
+{
+    size_t mark = der_open(out, DER_SEQUENCE);
+    der_put_oid(out, ava->oid);
+    der_put(out, ava->tag, ava->text);
+    der_close(out, mark);
+}
+
+static struct span
+csr_of_avas(struct key *key, const struct ava *avas, size_t num)
+{
+    static uint8_t buf[4096];
+    uint8_t name_buf[512], spki_buf[LIMIT_SPKI], info_buf[2048], sig_buf[200];
+    struct sink name = SINK_ARRAY(name_buf), spki = SINK_ARRAY(spki_buf),
+                info = SINK_ARRAY(info_buf), sig = SINK_ARRAY(sig_buf),
+                out = SINK_ARRAY(buf);
+    size_t mark = der_open(&name, DER_SEQUENCE);
+    for (size_t i = 0; i < num;) {
+        size_t rdn = der_open(&name, DER_SET), first = i;
+        for (; i < num && avas[i].rdn == avas[first].rdn; i++)
+            put_ava(&name, &avas[i]);
+        der_close(&name, rdn);
+    }
+    der_close(&name, mark);
+    assert_int_equal(key_spki(key, &spki), BV_OK);
+    struct csr_spec spec = {.subject = sink_view(&name),
+                            .spki = sink_view(&spki)};
+    csr_build_info(&info, &spec);
+    assert_int_equal(key_sign(key, sink_view(&info), &sig), BV_OK);
+    csr_assemble(&out, sink_view(&info), alg_sig_of_key(key_alg(key)),
+                 sink_view(&sig));
+    assert_false(out.failed);
+    return sink_view(&out);
+}
+
+#define CN(rdn, tag, text)                                                     \
+    {                                                                          \
+        rdn, oid_cn, DER_##tag, SPAN_LIT(text)                                 \
+    }
+
+static void
+test_subject_tricks(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    const struct {
+        struct ava avas[3];
+        size_t num;
+    } tricks[] = {
+        {{CN(0, UTF8_STRING, "d1"), CN(1, UTF8_STRING, "d2")}, 2},
+        {{CN(0, UTF8_STRING, "d2"), CN(1, UTF8_STRING, "d1")}, 2},
+        {{CN(0, UTF8_STRING, "d1"), CN(0, UTF8_STRING, "d2")}, 2},
+        {{CN(0, UTF8_STRING, "d1\0d2")}, 1},
+        {{CN(0, UTF8_STRING, "d1\0")}, 1},
+        {{CN(0, UTF8_STRING, "d1 ")}, 1},
+        {{CN(0, UTF8_STRING, " d1")}, 1},
+        {{CN(0, UTF8_STRING, "D1")}, 1},
+        {{CN(0, UTF8_STRING,
+             "d\xc2\xad"
+             "1")},
+         1}, /* soft hyphen */
+        {{CN(0, T61_STRING, "d1")}, 1},
+        {{CN(0, BMP_STRING,
+             "\0d\0"
+             "1")},
+         1},
+        {{CN(0, OCTET_STRING, "d1")}, 1},
+        {{CN(0, UTF8_STRING, "")}, 1},
+    };
+    fixture_token(&f, "d1", NULL, 5, secret);
+    for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++) {
+        struct core_request r = fixture_request(
+            CORE_ENROLL, csr_of_avas(key, tricks[i].avas, tricks[i].num));
+        r.secret = span_str(secret);
+        if (fixture_run(&f, &r) == BV_OK)
+            fail_msg("trick %zu passed", i);
+        r.user = SPAN_LIT("d1");
+        if (fixture_run(&f, &r) == BV_OK)
+            fail_msg("trick %zu passed with a user", i);
+    }
+}
+
+/* Attributes beside the name are nobody's promise: they are not copied. */
+static void
+test_subject_is_written_anew(void **state)
+{
+    char secret[64];
+    struct cert cert;
+    uint8_t buf[256];
+    struct sink text = SINK_ARRAY(buf);
+    const struct ava avas[] = {
+        {0, oid_o, DER_UTF8_STRING, SPAN_LIT("Somebody else")},
+        {1, oid_serial_number, DER_PRINTABLE_STRING, SPAN_LIT("d2")},
+        {2, oid_cn, DER_PRINTABLE_STRING, SPAN_LIT("d1")},
+    };
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r =
+        fixture_request(CORE_ENROLL, csr_of_avas(key, avas, 3));
+    r.secret = span_str(secret);
+    expect(BV_OK, &r);
+    assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+    name_put_text(&text, cert.subject);
+    assert_true(span_eq_str(sink_view(&text), "CN=d1"));
+}
+
+/* --- manufacturers --- */
+
+static struct core_request
+with_idevid(struct key *key, const char *cn, struct key *maker_key,
+            struct span maker, const char *trust_name)
+{
+    static uint8_t der[2048];
+    struct profile p;
+    uint8_t spki_buf[LIMIT_SPKI];
+    char problem[200];
+    struct sink spki = SINK_ARRAY(spki_buf), out = SINK_ARRAY(der);
+    bv_auto(key) struct key *own = fixture_key();
+    assert_int_equal(profile_default("device", &p), BV_OK);
+    assert_int_equal(key_spki(own, &spki), BV_OK);
+    struct ca_spec spec = {.profile = &p,
+                           .cn = cn,
+                           .spki = sink_view(&spki),
+                           .issuer_cert = maker,
+                           .issuer_key = maker_key,
+                           .now = FIXTURE_NOW};
+    assert_int_equal(ca_issue(&spec, &out, problem, sizeof problem), BV_OK);
+    struct core_request r = fixture_request(
+        CORE_ENROLL,
+        fixture_csr(key, cn, SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf));
+    r.trust = CORE_TRUST_MANUFACTURER;
+    r.peer_cert = sink_view(&out);
+    strcpy(r.trust_name, trust_name);
+    return r;
+}
+
+/* What a manufacturer calls its devices says nothing about devices that came
+ * in otherwise, and nothing about another manufacturer's. */
+static void
+test_manufacturers_keep_to_their_own(void **state)
+{
+    uint8_t der[2048];
+    char problem[200];
+    static struct core_manufacturer makers[2];
+    bv_auto(key) struct key *a = fixture_key();
+    bv_auto(key) struct key *b = fixture_key();
+    (void)enrolled(a, "d1", der, sizeof der); /* in no group */
+    struct core_request r = with_idevid(b, "d1", f.maker_key, f.maker, "acme");
+    expect(BV_E_REFUSED, &r);
+    f.manufacturers[0].group[0] = '\0';
+    expect(BV_E_REFUSED, &r);
+    strcpy(f.manufacturers[0].group, "acme-devices");
+    r = with_idevid(b, "m1", f.maker_key, f.maker, "acme");
+    expect(BV_OK, &r);
+    bv_auto(key) struct key *c = fixture_key();
+    r = with_idevid(c, "m1", f.maker_key, f.maker, "acme"); /* after a reset */
+    expect(BV_OK, &r);
+    makers[0] = makers[1] = f.manufacturers[0];
+    strcpy(makers[1].name, "rival");
+    f.config.manufacturers = makers;
+    f.config.num_manufacturers = 2;
+    assert_int_equal(core_config_check(&f.config, problem, sizeof problem),
+                     BV_E_BAD_CONFIG);
+    strcpy(makers[1].group, "rivals");
+    assert_int_equal(core_config_check(&f.config, problem, sizeof problem),
+                     BV_OK);
+    bv_auto(key) struct key *d = fixture_key();
+    r = with_idevid(d, "m1", f.maker_key, f.maker, "rival");
+    expect(BV_E_REFUSED, &r);
+}
+
+/* --- waiting for an operator --- */
+
+/* An approval is for one key: another one waits for its own, and the same
+ * request does not pass twice. */
+static void
+test_approval_is_not_reusable(void **state)
+{
+    char secret[64];
+    static uint8_t other_buf[8192];
+    bv_auto(key) struct key *a = fixture_key();
+    bv_auto(key) struct key *b = fixture_key();
+    fixture_token(&f, "signer", NULL, 5, secret);
+    struct core_request r = with_secret(a, "signer", secret);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.approve\",\"args\":{\"device\":\"signer\"}}");
+    struct core_request other = r;
+    other.csr = fixture_csr(b, "signer", SPAN_EMPTY, SPAN_EMPTY, other_buf,
+                            sizeof other_buf);
+    expect(BV_E_PENDING, &other);
+    expect(BV_OK, &r);
+    fixture_time += 700; /* past the time of repeats */
+    expect(BV_E_PENDING, &r);
+}
+
 /* --- faults that are ours --- */
 
 /* An hour of full disk must not use up what a device may ask for in it. */
@@ -324,6 +534,10 @@ main(void)
         T(test_blocked_key_may_not_ask),
         T(test_hold_keeps_the_name),
         T(test_race_for_a_name),
+        T(test_subject_tricks),
+        T(test_subject_is_written_anew),
+        T(test_manufacturers_keep_to_their_own),
+        T(test_approval_is_not_reusable),
         T(test_our_faults_do_not_count),
         T(test_own_certificate_keeps_its_profile),
     };
