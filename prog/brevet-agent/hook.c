@@ -12,8 +12,6 @@
 #include "base/log.h"
 #include "prog/brevet-agent/agent.h"
 
-extern char **environ;
-
 #define ENVIRONMENT_MAX 64
 
 /* Our own environment with three more; strings live as long as text. */

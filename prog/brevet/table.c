@@ -1,5 +1,6 @@
 #include "table.h"
 
+#include <ctype.h>
 #include <libsmartcols.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,9 +58,7 @@ add_columns(struct libscols_table *table, const char *columns)
         size_t len = strcspn(columns, " ");
         (void)snprintf(name, sizeof(name), "%.*s", (int)len, columns);
         for (char *p = name; *p != '\0'; p++)
-            *p = *p == '_'                  ? ' '
-                 : (*p >= 'a' && *p <= 'z') ? (char)(*p - 32)
-                                            : *p;
+            *p = (char)(*p == '_' ? ' ' : toupper((unsigned char)*p));
         (void)scols_table_new_column(table, name, 0, SCOLS_FL_TRUNC);
         columns += len + (columns[len] == ' ');
     }

@@ -19,7 +19,7 @@ static const struct admin_verb *const tables[] = {
 static const struct admin_verb *
 find_verb(const char *name)
 {
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         for (const struct admin_verb *v = tables[i]; v->verb != NULL; v++) {
             if (strcmp(v->verb, name) == 0)
                 return v;

@@ -122,12 +122,10 @@ hex_octets(const char *text, uint8_t *buf, size_t cap, size_t *ret_len)
     if (len % 2 != 0 || len / 2 > cap)
         return BV_E_BAD_MESSAGE;
     for (size_t i = 0; i < len / 2; i++) {
-        unsigned octet;
         char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
-        if (strspn(pair, "0123456789abcdefABCDEF") != 2 ||
-            sscanf(pair, "%2x", &octet) != 1)
+        if (strspn(pair, "0123456789abcdefABCDEF") != 2)
             return BV_E_BAD_MESSAGE;
-        buf[i] = (uint8_t)octet;
+        buf[i] = (uint8_t)strtoul(pair, NULL, 16);
     }
     *ret_len = len / 2;
     return BV_OK;
@@ -167,7 +165,7 @@ show_cert(void *user, const struct store_cert *row)
 static enum bv_err
 cert_show(struct admin_call *call)
 {
-    uint64_t seq;
+    uint64_t seq = 0;
     BV_TRY(seq_of_call(call, &seq));
     return call->core->store->cert_find(call->core->store->ctx, seq, show_cert,
                                         call);
@@ -191,8 +189,8 @@ static enum bv_err
 change_one(struct admin_call *call, int reason,
            const struct revoke_actor *actor, unsigned *ret_num)
 {
-    uint64_t seq;
-    bool changed;
+    uint64_t seq = 0;
+    bool changed = false;
     BV_TRY(seq_of_call(call, &seq));
     enum bv_err err = revoke_cert(call->core, seq, reason, actor, &changed);
     if (err == BV_E_CONFLICT)

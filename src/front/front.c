@@ -90,7 +90,7 @@ quote(const char *text, char *copy, size_t cap)
 {
     size_t i = 0;
     for (; text != NULL && text[i] != '\0' && i + 1 < cap; i++)
-        copy[i] = text[i] == '"' || text[i] == '\\' ? '\'' : text[i];
+        copy[i] = (char)(text[i] == '"' || text[i] == '\\' ? '\'' : text[i]);
     copy[i] = '\0';
     return copy;
 }

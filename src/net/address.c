@@ -45,7 +45,7 @@ address_of(const struct sockaddr_storage *from, char text[ADDRESS_TEXT_MAX])
                &((const struct sockaddr_in *)from)->sin_addr, 4);
         return of_ipv6(&mapped, text);
     }
-    (void)strcpy(text, "local");
+    memcpy(text, "local", sizeof("local"));
     return (struct address){0};
 }
 

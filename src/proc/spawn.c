@@ -12,8 +12,6 @@
 #include "base/auto.h"
 #include "proc/table.h"
 
-extern char **environ;
-
 static void
 close_above(unsigned first)
 {

@@ -116,10 +116,11 @@ static struct issuer *
 find_by_id(const struct responder *responder, const struct ocsp_cert_id *id)
 {
     struct issuer *issuer = responder->issuers;
-    while (issuer != NULL && (memcmp(issuer->key_hash[id->hash],
-                                     id->key_hash.data, id->key_hash.len) ||
-                              memcmp(issuer->name_hash[id->hash],
-                                     id->name_hash.data, id->name_hash.len)))
+    while (issuer != NULL &&
+           (memcmp(issuer->key_hash[id->hash], id->key_hash.data,
+                   id->key_hash.len) != 0 ||
+            memcmp(issuer->name_hash[id->hash], id->name_hash.data,
+                   id->name_hash.len) != 0))
         issuer = issuer->tail;
     return issuer;
 }
