@@ -10,11 +10,18 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 #define BACKLOG         4096
 #define SYSTEMD_FIRST   3
 #define CONTROL_BACKLOG 64
+/* How long an address may still be held by the doors of a parent that was
+ * killed a moment ago; they are on their way out. */
+#define BUSY_MS  2000
+#define AGAIN_MS 5
 
 union address {
     struct sockaddr any;
@@ -67,6 +74,19 @@ open_tcp(const char *text, int *ret_fd)
     return BV_OK;
 }
 
+static enum bv_err
+open_patiently(const char *text, int *ret_fd)
+{
+    const struct timespec pause = {0, AGAIN_MS * 1000000L};
+    int64_t until = clock_mono_ms() + BUSY_MS;
+    enum bv_err err = open_tcp(text, ret_fd);
+    while (err != BV_OK && errno == EADDRINUSE && clock_mono_ms() < until) {
+        (void)nanosleep(&pause, NULL);
+        err = open_tcp(text, ret_fd);
+    }
+    return err;
+}
+
 /* The socket's own mode lets everybody knock: core looks at who it is. */
 static enum bv_err
 open_control(const char *path, int *ret_fd)
@@ -106,7 +126,7 @@ open_list(struct listen_set *set, enum proc_listen purpose,
 {
     for (unsigned i = 0; i < num; i++) {
         int fd;
-        enum bv_err err = open_tcp(list[i], &fd);
+        enum bv_err err = open_patiently(list[i], &fd);
         if (err != BV_OK) {
             (void)snprintf(problem, cap, "%s cannot be listened on: %s",
                            list[i], strerror(errno));
@@ -209,6 +229,7 @@ open_missing(const struct config *config, struct listen_set *set, char *problem,
         return err;
     }
     add(set, PROC_LISTEN_CONTROL, "control", fd);
+    memcpy(set->control_path, path, sizeof(path));
     return BV_OK;
 }
 
@@ -233,4 +254,7 @@ listen_close(struct listen_set *set)
     for (unsigned i = 0; i < set->num; i++)
         (void)close(set->sockets[i].fd);
     set->num = 0;
+    if (set->control_path[0] != '\0')
+        (void)unlink(set->control_path);
+    set->control_path[0] = '\0';
 }

@@ -17,14 +17,18 @@ struct listen_socket {
 struct listen_set {
     struct listen_socket sockets[LISTEN_MAX];
     unsigned num;
+    char control_path[CONFIG_PATH_MAX]; /* "": the socket is not our own */
 };
 
 /* listen_open opens every address of the configuration and the control socket.
  * With socket activation (LISTEN_FDS, sd_listen_fds(3)) the descriptors named
- * "https", "http" and "control" take their place. On failure everything is
- * closed and ret_problem says which address and why. */
+ * "https", "http" and "control" take their place. An address in use is waited
+ * for a moment (2 s): the doors of a daemon that was just killed may hold it
+ * yet. On failure everything is closed and ret_problem says which address and
+ * why. */
 enum bv_err listen_open(const struct config *config, struct listen_set *ret,
                         char *ret_problem, size_t cap) BV_CHECKED;
+/* listen_close also removes the control socket's file if it was made here. */
 void listen_close(struct listen_set *set);
 
 #endif

@@ -52,20 +52,38 @@ read_and_check(struct parent *p, struct files *ret)
     return BV_OK;
 }
 
-/* Two daemons over one installation would take each other's socket away. */
+static enum bv_err
+say_who_holds(struct parent *p, const char *path)
+{
+    char pid[24] = "";
+    ssize_t n = pread(p->lock, pid, sizeof(pid) - 1, 0);
+    pid[n > 0 ? n : 0] = '\0';
+    pid[strcspn(pid, "\n")] = '\0';
+    (void)snprintf(p->problem, sizeof(p->problem),
+                   "%s: another brevetd serves this installation (pid %s)",
+                   path, pid[0] != '\0' ? pid : "unknown");
+    return BV_E_BUSY;
+}
+
+/* Two daemons over one installation would take each other's socket away. The
+ * pid in the file is for the message above; the lock is what counts. */
 static enum bv_err
 take_lock(struct parent *p)
 {
-    char path[CONFIG_PATH_MAX];
+    char path[CONFIG_PATH_MAX], pid[24];
     BV_TRY(config_path(p->files.config, "run/brevetd.lock", path));
     p->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (p->lock < 0 || flock(p->lock, LOCK_EX | LOCK_NB) < 0) {
+    bool locked = p->lock >= 0 && flock(p->lock, LOCK_EX | LOCK_NB) == 0;
+    if (!locked && p->lock >= 0 && errno == EWOULDBLOCK)
+        return say_who_holds(p, path);
+    if (!locked) {
         (void)snprintf(p->problem, sizeof(p->problem), "%s: %s", path,
-                       errno == EWOULDBLOCK
-                           ? "another brevetd serves this installation"
-                           : strerror(errno));
-        return BV_E_BUSY;
+                       strerror(errno));
+        return BV_E_IO;
     }
+    int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+    if (ftruncate(p->lock, 0) < 0 || pwrite(p->lock, pid, (size_t)len, 0) < 0)
+        log_warn("the pid was not noted path=%s: %s", path, strerror(errno));
     return BV_OK;
 }
 

@@ -16,7 +16,8 @@ struct material {
 
 /* material_take makes it from a bundle, which it takes over in every case.
  * BAD_CONFIG (logged) when something does not decode. */
-enum bv_err material_take(struct bundle *bundle, struct material *ret) BV_CHECKED;
+enum bv_err material_take(struct bundle *bundle,
+                          struct material *ret) BV_CHECKED;
 void material_free(struct material *material);
 
 struct role {

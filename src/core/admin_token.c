@@ -41,6 +41,9 @@ static enum bv_err
 read_kind(struct admin_call *call, struct store_token *row)
 {
     const char *kind = admin_text(call, "kind");
+    if (kind == NULL && admin_text(call, "device") == NULL &&
+        admin_text(call, "group") != NULL)
+        kind = "group";
     if (kind != NULL && strcmp(kind, "group") == 0) {
         row->kind = STORE_TOKEN_GROUP;
         return admin_name(call, "group", row->group, sizeof row->group);

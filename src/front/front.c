@@ -52,9 +52,8 @@ front_status(enum bv_err err)
     case BV_E_BUSY:
     case BV_E_UNAVAILABLE:
     case BV_E_NO_MEMORY:
+    case BV_E_DISK_FULL: /* not 507: clients know what 503 asks of them */
         return 503;
-    case BV_E_DISK_FULL:
-        return 507;
     case BV_E_NO_SPACE:
     case BV_E_IO:
     case BV_E_CORRUPT:
@@ -170,7 +169,8 @@ static uint32_t
 retry_of(enum bv_err err, uint32_t asked)
 {
     bool always = err == BV_E_PENDING || err == BV_E_RATE_LIMITED ||
-                  err == BV_E_BUSY || err == BV_E_UNAVAILABLE;
+                  err == BV_E_BUSY || err == BV_E_UNAVAILABLE ||
+                  err == BV_E_DISK_FULL || err == BV_E_NO_MEMORY;
     return asked == 0 && always ? RETRY_AFTER : asked;
 }
 

@@ -66,13 +66,14 @@ def run(*command, **more):
     return subprocess.run(list(map(str, command)), **more)
 
 
-def new_csr(folder, name):
-    """A P-256 key file and the DER CSR for CN=name."""
-    key = pathlib.Path(folder) / f"{name}.key"
+def new_csr(folder, name, key=None):
+    """A P-256 key file (made unless given) and the DER CSR for CN=name."""
+    make = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+            "-keyout"] if key is None else ["-key"]
+    key = pathlib.Path(key or pathlib.Path(folder) / f"{name}.key")
     made = subprocess.run(
-        ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
-         "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(key), "-subj",
-         f"/CN={name}", "-outform", "DER"], capture_output=True, check=True)
+        ["openssl", "req", "-new", *make, str(key), "-subj", f"/CN={name}",
+         "-outform", "DER"], capture_output=True, check=True)
     return key, made.stdout
 
 
@@ -84,6 +85,7 @@ class Brevet:
         self.dir = self.root / "ca"
         self.https, self.http = free_port(), free_port()
         self.daemon = None
+        self.plain_context = None
         self.log = self.root / "brevetd.log"
         secret = self.root / "pass"
         secret.write_text("a passphrase for tests\n")
@@ -192,9 +194,13 @@ class Brevet:
     # --- a client ---
 
     def context(self, cert=None, key=None):
+        if not cert and self.plain_context:
+            return self.plain_context
         context = ssl.create_default_context(cafile=str(self.dir / "ca/root.crt"))
         if cert:
             context.load_cert_chain(str(cert), str(key))
+        else:
+            self.plain_context = context
         return context
 
     def https_request(self, method, path, body=None, headers=None, cert=None,
@@ -218,15 +224,42 @@ class Brevet:
                                   base64.b64encode(csr), headers, cert, key, timeout)
 
 
+def der_step(data, at):
+    """(tag, where the contents begin, where they end) of the TLV at `at`."""
+    length, begin = data[at + 1], at + 2
+    if length >= 0x80:
+        octets = length & 0x7F
+        length = int.from_bytes(data[begin:begin + octets], "big")
+        begin += octets
+    return data[at], begin, begin + length
+
+
+def der_find(data, at, end, tag):
+    """Where the first TLV with this tag begins, of those from `at` to `end`."""
+    while at < end:
+        found, _, after = der_step(data, at)
+        if found == tag:
+            return at
+        at = after
+    raise ValueError(f"no tag {tag:#x}")
+
+
 def cert_of(body, path=None):
-    """The certificate in a certs-only answer: (PEM, serial hex)."""
-    made = subprocess.run(["openssl", "pkcs7", "-inform", "DER", "-print_certs"],
-                          input=base64.b64decode(body), capture_output=True, check=True)
+    """The certificate in a certs-only answer (RFC 5272 2.2): (PEM, serial in
+    hex). Read here and not by a program, for thousands are looked at."""
+    data = base64.b64decode(body)
+    _, begin, end = der_step(data, 0)                 # ContentInfo
+    wrapped = der_find(data, begin, end, 0xA0)
+    _, begin, end = der_step(data, der_step(data, wrapped)[1])  # SignedData
+    certs = der_find(data, begin, end, 0xA0)
+    cert = der_step(data, certs)[1]
+    _, tbs, after = der_step(data, cert)
+    _, begin, end = der_step(data, tbs)               # TBSCertificate
+    _, first, last = der_step(data, der_find(data, begin, end, 0x02))
+    pem = ssl.DER_cert_to_PEM_cert(data[cert:after]).encode()
     if path:
-        pathlib.Path(path).write_bytes(made.stdout)
-    shown = subprocess.run(["openssl", "x509", "-noout", "-serial"],
-                           input=made.stdout, capture_output=True, check=True)
-    return made.stdout, shown.stdout.decode().strip().split("=")[1].lower()
+        pathlib.Path(path).write_bytes(pem)
+    return pem, data[first:last].lstrip(b"\0").hex()
 
 
 def digest(data):

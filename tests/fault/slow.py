@@ -93,21 +93,32 @@ def healthy(brevet, secret):
     return done, ""
 
 
-def big_bodies(brevet):
+def enroll_head(secret, *fields):
+    """The head of an enrolment with a good credential, so that nothing but its
+    body can be wrong with it."""
+    pair = base64.b64encode(f":{secret}".encode()).decode()
+    return "\r\n".join(["POST /.well-known/est/simpleenroll HTTP/1.1", "Host: localhost",
+                        "Content-Type: application/pkcs10",
+                        f"Authorization: Basic {pair}", *fields, "", ""]).encode()
+
+
+def big_bodies(brevet, secret):
+    """Half of them say how long they are, half come in chunks."""
     before = brevet.rss_kb()
     peak = before
 
-    def post():
+    def post(chunked):
+        piece = b"A" * 65536
+        field = "Transfer-Encoding: chunked" if chunked else "Content-Length: 10485760"
         try:
             link = tls(brevet)
-            link.send(b"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\n"
-                      b"Content-Type: application/pkcs10\r\nContent-Length: 10485760\r\n\r\n")
+            link.send(enroll_head(secret, field))
             for _ in range(160):
-                link.send(b"A" * 65536)
+                link.send(b"10000\r\n" + piece + b"\r\n" if chunked else piece)
         except OSError:
             pass
 
-    threads = [threading.Thread(target=post) for _ in range(16)]
+    threads = [threading.Thread(target=post, args=(n % 2,)) for n in range(16)]
     for t in threads:
         t.start()
     while any(t.is_alive() for t in threads):
@@ -119,27 +130,26 @@ def big_bodies(brevet):
 
 def answer_of(brevet, raw):
     link = tls(brevet)
+    link.settimeout(15)
     try:
         link.sendall(raw)
-        link.settimeout(15)
+    except OSError:
+        pass  # refused early; the answer is there nevertheless
+    try:
         return link.recv(4096).split(b"\r\n")[0].decode(errors="replace")
     except OSError as e:
         return f"closed ({type(e).__name__})"
 
 
-def post_raw(brevet, body):
-    head = (f"POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\n"
-            f"Content-Type: application/pkcs10\r\nContent-Length: {len(body)}\r\n\r\n")
-    return answer_of(brevet, head.encode() + body)
+def post_raw(brevet, secret, body):
+    return answer_of(brevet, enroll_head(secret, f"Content-Length: {len(body)}") + body)
 
 
 def malformed(brevet, secret):
     line = answer_of(brevet, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 65536 + b"\r\n\r\n")
-    ok("431" in line or "400" in line or "413" in line or line.startswith("closed"),
-       "64 kB of header are refused", line)
-    line = post_raw(brevet, base64.b64encode(b"\x30\x80" * 524288))
-    ok("413" in line or "400" in line or line.startswith("closed"),
-       "1 MB of nested indefinite BER is refused", line)
+    ok("431" in line, "64 kB of header are refused", line)
+    line = post_raw(brevet, secret, base64.b64encode(b"\x30\x80" * 524288))
+    ok("413" in line, "1 MB of nested indefinite BER is refused", line)
     nested = base64.b64encode(b"\x30\x80" * 8000)
     pair = {"bad base64": b"!!!!", "no DER": base64.b64encode(b"hello"),
             "nested BER": nested, "empty": b""}
@@ -155,19 +165,18 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 16384), hard))
     brevet = Brevet(config="limits {\n  request = \"3s\"\n  handshake = \"3s\"\n  idle = \"3s\"\n}\n")
-    brevet.start()
+    # the usual soft limit: the daemon must raise it by itself
+    brevet.start(before=["prlimit", "--nofile=1024:16384"])
     secret = brevet.token("--group", "slow", "--uses", "1000", "--expires", "1d")
     drip_tests(brevet, lambda: tls(brevet), "TLS")
     drip_tests(brevet, lambda: plain(brevet, brevet.http), "plain")
     malformed(brevet, secret)
-    big_bodies(brevet)
+    big_bodies(brevet, secret)
     pids = sorted(brevet.pids())
-    keep_going = threading.Event()
     links = crowd(brevet)
     ok(len(links) == CROWD, f"{CROWD} half-open and slow connections stand", str(len(links)))
     done, why = healthy(brevet, secret)
     ok(done == 20, "a healthy client keeps enrolling meanwhile", f"{done} of 20 {why}")
-    keep_going.set()
     for link in links:
         link.close()
     ok(sorted(brevet.pids()) == pids, "no process died of it", f"{pids}")
