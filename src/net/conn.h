@@ -47,6 +47,9 @@ struct net {
     uint8_t in[CONN_SCRATCH], out[CONN_SCRATCH];
 };
 
+/* body_left of a body that tells its own end; no length is that large. */
+#define CONN_CHUNKED UINT64_MAX
+
 /* The memory behind a struct exchange; its head and user octets follow. */
 struct open_exchange {
     struct exchange pub;  /* first: a door's pointer is ours */
@@ -86,15 +89,23 @@ struct conn {
     int64_t started_ms, started_us; /* of the request being received */
 };
 
+/* --- conn.c: the machine --- */
+
 /* conn_open takes over fd, already counted for its address. */
 enum bv_err conn_open(struct net *net, int fd, bool secure,
                       struct address address, const char *peer) BV_CHECKED;
 /* conn_close ends it now; the struct goes when nothing works on it. */
 void conn_close(struct conn *conn);
+/* conn_linger says goodbye and reads on for a while before it closes. */
+void conn_linger(struct conn *conn);
+/* conn_end_idle closes it if no request has begun. */
+void conn_end_idle(struct conn *conn);
 
 /* Every transition: the state, its deadline and what the descriptor waits
  * for, in one place. */
 void conn_change_state(struct conn *conn, enum conn_state state);
+/* conn_is_reading: a state that makes use of received octets. */
+bool conn_is_reading(const struct conn *conn);
 
 /* conn_enter and conn_leave bracket work on a connection that begins outside
  * of its own callbacks (an answer that comes later). conn_leave goes on with
@@ -102,19 +113,41 @@ void conn_change_state(struct conn *conn, enum conn_state state);
 void conn_enter(struct conn *conn);
 void conn_leave(struct conn *conn);
 
-/* conn_send_answer begins to write an answer: bytes, then the file if one is
- * set. */
-void conn_send_answer(struct conn *conn, struct span bytes);
+/* conn_drop_exchange frees it when the door is done with it (answered), else
+ * lets go: the door's answer will free it. */
+void conn_drop_exchange(struct conn *conn, bool answered);
 void conn_free_exchange(struct open_exchange *open);
-/* conn_end_idle closes it if no request has begun. */
-void conn_end_idle(struct conn *conn);
+/* conn_report tells the service what net itself turned away. */
+void conn_report(struct conn *conn, uint16_t status, enum bv_err err,
+                 const char *detail, uint64_t bytes);
 
-/* conn_refuse answers what is not (yet) an exchange with an error of net's own
- * and closes. */
-void conn_refuse(struct conn *conn, uint16_t status, enum bv_err err,
-                 const char *detail);
+/* --- conn_request.c: from octets to an exchange --- */
 
-/* --- conn_io.c --- */
+/* conn_request_read reads and uses what is there. */
+void conn_request_read(struct conn *conn);
+/* conn_request_read_ahead: octets while a door works: keeps one read of them,
+ * then waits for the door. */
+void conn_request_read_ahead(struct conn *conn);
+/* conn_request_read_away throws away what comes after the last answer. */
+void conn_request_read_away(struct conn *conn);
+/* conn_request_go_on uses what was received while the door worked, or waits
+ * inside TLS. */
+void conn_request_go_on(struct conn *conn);
+
+/* --- conn_answer.c: from an answer to octets --- */
+
+/* conn_answer_send begins to write an answer: bytes, then the file if one is
+ * set. */
+void conn_answer_send(struct conn *conn, struct span bytes);
+/* conn_answer_flush goes on with it when the socket takes more. */
+void conn_answer_flush(struct conn *conn);
+/* conn_answer_refuse answers what is not (yet) an exchange with an error of
+ * net's own and closes. */
+void conn_answer_refuse(struct conn *conn, uint16_t status, enum bv_err err,
+                        const char *detail);
+void conn_answer_drop_file(struct conn *conn);
+
+/* --- conn_io.c: the socket --- */
 
 enum bv_err conn_buffer_add(struct conn_buffer *buffer,
                             struct span bytes) BV_CHECKED;

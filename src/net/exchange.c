@@ -74,7 +74,7 @@ send_with_body(struct conn *conn, struct sink *head, struct span body)
         struct sink all = sink_of(head->data, CONN_SCRATCH);
         all.len = head->len;
         sink_put(&all, body);
-        conn_send_answer(conn, sink_view(&all));
+        conn_answer_send(conn, sink_view(&all));
         return;
     }
     uint8_t *copy = malloc(total);
@@ -85,7 +85,7 @@ send_with_body(struct conn *conn, struct sink *head, struct span body)
     struct sink all = sink_of(copy, total);
     sink_put(&all, sink_view(head));
     sink_put(&all, body);
-    conn_send_answer(conn, sink_view(&all));
+    conn_answer_send(conn, sink_view(&all));
     free(copy);
 }
 
