@@ -166,6 +166,13 @@ reply_file(struct exchange *exchange)
 }
 
 static void
+report(struct server *server, char what)
+{
+    ssize_t put = write(server->reports[1], &what, 1);
+    assert(put == 1);
+}
+
+static void
 on_late(void *ctx)
 {
     struct server *server = ctx;
@@ -194,8 +201,10 @@ on_request(void *ctx, struct exchange *exchange)
     } else if (span_eq_str(path, "/late")) {
         server->late[server->num_late++] = exchange;
         loop_timer_start(server->late_timer, 100);
+        report(server, 'l');
     } else if (span_eq_str(path, "/never")) {
         server->late[server->num_late++] = exchange; /* at server_stop */
+        report(server, 'l');
     } else if (span_eq_str(path, "/big")) {
         reply(exchange, SPAN_ARRAY(big));
     } else if (span_eq_str(path, "/file")) {
@@ -216,7 +225,19 @@ on_refused(void *ctx, const struct net_refusal *refusal)
 static void
 on_drained(void *ctx)
 {
-    ((struct server *)ctx)->drained = true;
+    struct server *server = ctx;
+    server->drained = true;
+    report(server, 'd');
+}
+
+/* At the end of a turn: what was ready together with the order is done too. */
+static void
+on_turn(void *ctx)
+{
+    struct server *server = ctx;
+    if (server->asked)
+        report(server, 's');
+    server->asked = false;
 }
 
 static void
@@ -230,6 +251,8 @@ on_order(void *ctx, unsigned events)
         net_drain(server->net, on_drained, server);
     if (order == 'q')
         loop_stop(server->loop);
+    if (order == 's')
+        server->asked = true;
     if (order == 'r') {
         struct tls *tls = make_tls();
         net_set_tls(server->net, tls);
@@ -246,6 +269,7 @@ run(void *arg)
     net_free(server->net);
     on_late(server); /* into the void, but each must be answered */
     loop_watch_free(server->watch);
+    loop_hook_free(server->hook);
     loop_timer_free(server->late_timer);
     loop_free(server->loop);
     return NULL;
@@ -296,11 +320,12 @@ server_start(struct server *server)
                                   .request = on_request,
                                   .refused = on_refused,
                                   .ctx = server};
-    int bad = pipe(server->orders);
+    int bad = pipe(server->orders) | pipe(server->reports);
     assert(bad == 0);
     MUST(loop_new(&server->loop));
     MUST(net_new(server->loop, &server->limits, &service, &server->net));
     MUST(loop_timer_new(server->loop, on_late, server, &server->late_timer));
+    MUST(loop_hook_new(server->loop, on_turn, server, &server->hook));
     MUST(loop_watch_new(server->loop, server->orders[0], LOOP_READ, on_order,
                         server, &server->watch));
     if (server->secure) {
@@ -321,12 +346,33 @@ server_order(struct server *server, char order)
 }
 
 void
+server_await(struct server *server, char want)
+{
+    struct pollfd ready = {.fd = server->reports[0], .events = POLLIN};
+    char got = 0;
+    if (poll(&ready, 1, 10000) != 1 || read(ready.fd, &got, 1) != 1 ||
+        got != want) {
+        fprintf(stderr, "wanted report '%c', got '%c'\n", want, got);
+        abort();
+    }
+}
+
+void
+server_settle(struct server *server)
+{
+    server_order(server, 's');
+    server_await(server, 's');
+}
+
+void
 server_stop(struct server *server)
 {
     server_order(server, 'q');
     pthread_join(server->thread, NULL);
     close(server->orders[0]);
     close(server->orders[1]);
+    close(server->reports[0]);
+    close(server->reports[1]);
 }
 
 /* --- clients --- */

@@ -35,7 +35,10 @@ struct server {
     bool secure;
     struct tls *tls;
     int port;
-    int orders[2]; /* a pipe: one octet is one order */
+    int orders[2];  /* a pipe: one octet is one order */
+    int reports[2]; /* a pipe back: see server_await */
+    struct loop_hook *hook;
+    bool asked; /* an 's' waits for the end of the turn */
     pthread_t thread;
     struct loop_watch *watch;
     struct loop_timer *late_timer;
@@ -53,6 +56,13 @@ void server_init(struct server *server, bool secure);
 void server_start(struct server *server);
 void server_stop(struct server *server);
 void server_order(struct server *server, char order); /* 'd'rain 'r'eload */
+/* server_await blocks until the server has reported this: 'l' a /late or
+ * /never request is with the door (one report each), 'd' it is drained. Fails
+ * on another report, and after 10 s. */
+void server_await(struct server *server, char report);
+/* server_settle returns when all that was sent or closed before has been seen
+ * by the loop. */
+void server_settle(struct server *server);
 
 /* --- clients --- */
 
