@@ -46,8 +46,9 @@ enum bv_err
 enroll_device_find(struct core *core, const char *name,
                    struct store_device *ret_row)
 {
-    return core->store->device_find(core->store->ctx, name, copy_device,
-                                    ret_row);
+    BV_TRY(
+        core->store->device_find(core->store->ctx, name, copy_device, ret_row));
+    return strcmp(ret_row->name, name) == 0 ? BV_OK : BV_E_CONFLICT;
 }
 
 #define HOLD 6

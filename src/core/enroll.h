@@ -21,7 +21,8 @@ enum bv_err enroll_put(struct core *core, struct job *job,
 enum bv_err enroll_audit(struct core *core, const struct job *job,
                          enum audit_action action,
                          enum bv_err outcome) BV_CHECKED;
-/* enroll_device_find copies the row; NOT_FOUND. */
+/* enroll_device_find copies the row; NOT_FOUND; CONFLICT when there is a device
+ * whose name differs in letter case only (RFC 5280 7.1: the same subject). */
 enum bv_err enroll_device_find(struct core *core, const char *name,
                                struct store_device *ret_row) BV_CHECKED;
 /* enroll_live counts the device's certificates that are valid or may become so

@@ -256,6 +256,8 @@ check_device(struct work *w)
     struct decision *d = &w->job->d;
     enum bv_err err = enroll_device_find(w->core, d->device, &w->device);
     w->exists = err == BV_OK;
+    if (err == BV_E_CONFLICT)
+        return say(w, err, "another device has this name in other letters");
     if (err != BV_OK && err != BV_E_NOT_FOUND)
         return err;
     memcpy(d->group, w->exists ? w->device.group : w->id.group,

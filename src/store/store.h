@@ -20,19 +20,19 @@
  * "serial numbers") and the row's key; rows arrive in key order. */
 struct store_cert {
     uint64_t seq;
-    uint8_t issuer;              /* store_issuer.id */
-    int64_t device;              /* store_device.id; 0: not a device's */
+    uint8_t issuer; /* store_issuer.id */
+    int64_t device; /* store_device.id; 0: not a device's */
     char profile[LIMIT_SHORT_NAME];
     int64_t not_before, not_after;
-    struct span serial;          /* content octets of the INTEGER */
-    struct span key_hash;        /* SHA-256 of the SubjectPublicKeyInfo, 32 */
-    struct span request_hash;    /* idempotency key, 32; empty: none. For
-                                  * cert_put; rows read back carry none */
+    struct span serial;       /* content octets of the INTEGER */
+    struct span key_hash;     /* SHA-256 of the SubjectPublicKeyInfo, 32 */
+    struct span request_hash; /* idempotency key, 32; empty: none. For
+                               * cert_put; rows read back carry none */
     struct span der;
-    uint64_t replaces;           /* seq of the certificate renewed; 0: none */
+    uint64_t replaces; /* seq of the certificate renewed; 0: none */
     /* status: -1 good, else RFC 5280 CRLReason (6 is hold) */
     int reason;
-    int64_t revoked_at;          /* 0 when good */
+    int64_t revoked_at; /* 0 when good */
 };
 
 struct store_device {
@@ -41,7 +41,7 @@ struct store_device {
     char group[LIMIT_SHORT_NAME];
     char profile[LIMIT_SHORT_NAME]; /* of its newest certificate */
     int64_t created_at, last_seen;
-    bool blocked;                   /* may not enrol or renew */
+    bool blocked; /* may not enrol or renew */
 };
 
 enum store_token_kind { STORE_TOKEN_DEVICE = 1, STORE_TOKEN_GROUP };
@@ -49,21 +49,25 @@ enum store_token_kind { STORE_TOKEN_DEVICE = 1, STORE_TOKEN_GROUP };
 struct store_token {
     int64_t id;
     enum store_token_kind kind;
-    struct span hash;                /* SHA-256 of the secret, 32 octets */
+    struct span hash;                   /* SHA-256 of the secret, 32 octets */
     char device[LIMIT_DEVICE_NAME + 1]; /* DEVICE: the only name it enrols */
     char group[LIMIT_SHORT_NAME];       /* GROUP: where its devices go */
     char profile[LIMIT_SHORT_NAME];     /* "" : the door's default */
-    int64_t uses_left;               /* 0: spent */
+    int64_t uses_left;                  /* 0: spent */
     int64_t expires_at, created_at;
     char created_by[LIMIT_SHORT_NAME];
     bool revoked;
 };
 
-enum store_pending_state { STORE_PENDING_WAITING = 1, STORE_PENDING_APPROVED, STORE_PENDING_DENIED };
+enum store_pending_state {
+    STORE_PENDING_WAITING = 1,
+    STORE_PENDING_APPROVED,
+    STORE_PENDING_DENIED
+};
 
 struct store_pending {
     int64_t id;
-    struct span digest;              /* of identity, key and names, 32 */
+    struct span digest; /* of identity, key and names, 32 */
     enum store_pending_state state;
     char device[LIMIT_DEVICE_NAME + 1];
     char profile[LIMIT_SHORT_NAME];
@@ -74,18 +78,18 @@ struct store_pending {
 };
 
 struct store_issuer {
-    uint8_t id;                      /* 1..255, never reused */
+    uint8_t id; /* 1..255, never reused */
     char name[LIMIT_SHORT_NAME];
-    struct span key_hash;            /* SHA-256 of its SPKI, 32 */
-    struct span cert;                /* DER, the newest for this key */
+    struct span key_hash; /* SHA-256 of its SPKI, 32 */
+    struct span cert;     /* DER, the newest for this key */
 };
 
 /* A status change, in the order it happened (for the status map and CRLs). */
 struct store_change {
-    uint64_t change;                 /* 1, 2, 3 … */
+    uint64_t change; /* 1, 2, 3 … */
     uint64_t seq;
     uint8_t issuer;
-    int reason;                      /* -1: released to good */
+    int reason; /* -1: released to good */
     int64_t at;
 };
 
@@ -100,37 +104,41 @@ struct store_crl {
     uint8_t issuer;
     uint64_t number;
     int64_t this_update, next_update;
-    uint8_t sha256[32];              /* of the published file */
+    uint8_t sha256[32]; /* of the published file */
 };
 
 struct store_cert_filter {
-    uint64_t after;                  /* keyset: seq greater than this */
-    int64_t device;                  /* 0: any */
-    int64_t expires_before;          /* 0: any; else in order of expiry */
-    int64_t expires_after;       /* with expires_before: not_after >= this */
-    int status;                      /* -2 any, -1 good, -3 revoked */
-    unsigned limit;                  /* at most LIMIT_PAGE */
+    uint64_t after;         /* keyset: seq greater than this */
+    int64_t device;         /* 0: any */
+    int64_t expires_before; /* 0: any; else in order of expiry */
+    int64_t expires_after;  /* with expires_before: not_after >= this */
+    int status;             /* -2 any, -1 good, -3 revoked */
+    unsigned limit;         /* at most LIMIT_PAGE */
 };
 
 /* Kept up to date with every change, never counted. */
 struct store_counts {
-    uint64_t certs;     /* issued ever */
-    uint64_t revoked;   /* of them not good now (holds included) */
+    uint64_t certs;   /* issued ever */
+    uint64_t revoked; /* of them not good now (holds included) */
     uint64_t devices, tokens;
-    uint64_t pending;   /* rows of the pending table */
-    uint64_t next_seq;  /* first number not yet reserved */
+    uint64_t pending;  /* rows of the pending table */
+    uint64_t next_seq; /* first number not yet reserved */
 };
 
 typedef enum bv_err store_cert_fn(void *user, const struct store_cert *row);
 typedef enum bv_err store_device_fn(void *user, const struct store_device *row);
 typedef enum bv_err store_token_fn(void *user, const struct store_token *row);
-typedef enum bv_err store_pending_fn(void *user, const struct store_pending *row);
+typedef enum bv_err store_pending_fn(void *user,
+                                     const struct store_pending *row);
 typedef enum bv_err store_issuer_fn(void *user, const struct store_issuer *row);
 typedef enum bv_err store_change_fn(void *user, const struct store_change *row);
-typedef enum bv_err store_revoked_fn(void *user, const struct store_revoked *row);
-typedef enum bv_err store_bytes_fn(void *user, uint64_t index, struct span bytes);
+typedef enum bv_err store_revoked_fn(void *user,
+                                     const struct store_revoked *row);
+typedef enum bv_err store_bytes_fn(void *user, uint64_t index,
+                                   struct span bytes);
 /* done and total in pages; return an error to stop */
-typedef enum bv_err store_progress_fn(void *user, uint64_t done, uint64_t total);
+typedef enum bv_err store_progress_fn(void *user, uint64_t done,
+                                      uint64_t total);
 
 struct store {
     void *ctx;
@@ -154,10 +162,12 @@ struct store {
                               uint8_t *ret_id);
     enum bv_err (*issuer_each)(void *ctx, store_issuer_fn *fn, void *user);
 
+    /* Names are unique, and found, without regard to ASCII letter case: the
+     * row may be spelt otherwise than asked. */
     enum bv_err (*device_put)(void *ctx, const struct store_device *row,
                               int64_t *ret_id); /* id 0: insert */
-    enum bv_err (*device_find)(void *ctx, const char *name,
-                               store_device_fn *fn, void *user);
+    enum bv_err (*device_find)(void *ctx, const char *name, store_device_fn *fn,
+                               void *user);
     enum bv_err (*device_get)(void *ctx, int64_t id, store_device_fn *fn,
                               void *user);
     enum bv_err (*device_list)(void *ctx, int64_t after, const char *group,
@@ -183,11 +193,11 @@ struct store {
      * ascending (der empty): rebuilding the status map; O(rows after) */
     enum bv_err (*certs_since)(void *ctx, uint64_t after, store_cert_fn *fn,
                                void *user);
-    enum bv_err (*changes_since)(void *ctx, uint64_t after,
-                                 store_change_fn *fn, void *user);
+    enum bv_err (*changes_since)(void *ctx, uint64_t after, store_change_fn *fn,
+                                 void *user);
     /* revoked_each: an issuer's revoked, in seq order; O(revoked) */
-    enum bv_err (*revoked_each)(void *ctx, uint8_t issuer,
-                                store_revoked_fn *fn, void *user);
+    enum bv_err (*revoked_each)(void *ctx, uint8_t issuer, store_revoked_fn *fn,
+                                void *user);
     /* revoked_prune drops entries whose not_after is before the time */
     enum bv_err (*revoked_prune)(void *ctx, uint8_t issuer, int64_t before);
 
@@ -220,7 +230,8 @@ struct store {
                                bool *ret_blocked);
 
     /* the newest CRL of an issuer; NOT_FOUND when none was published */
-    enum bv_err (*crl_last)(void *ctx, uint8_t issuer, struct store_crl *ret_row);
+    enum bv_err (*crl_last)(void *ctx, uint8_t issuer,
+                            struct store_crl *ret_row);
     enum bv_err (*crl_put)(void *ctx, const struct store_crl *row);
 
     /* audit log: entries by index 0.., tiles of up to 256 hashes (8,192
@@ -249,7 +260,8 @@ struct store {
 
     /* backup copies the live database to a new file (CONFLICT when there is
      * one), online, a snapshot of now: the progress function, which may be
-     * NULL, may itself write. Not inside a transaction. check is the quick integrity check done at start; O(pages). */
+     * NULL, may itself write. Not inside a transaction. check is the quick
+     * integrity check done at start; O(pages). */
     enum bv_err (*backup)(void *ctx, const char *path,
                           store_progress_fn *progress, void *user);
     enum bv_err (*check)(void *ctx, char *ret_problem, size_t cap);

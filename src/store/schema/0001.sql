@@ -21,9 +21,10 @@ CREATE TABLE issuer (
     cert     BLOB NOT NULL
 );
 
+-- Names that differ in letter case only are one (RFC 5280 7.1).
 CREATE TABLE device (
     id         INTEGER PRIMARY KEY,
-    name       TEXT NOT NULL UNIQUE,
+    name       TEXT NOT NULL UNIQUE COLLATE NOCASE,
     "group"    TEXT NOT NULL,
     profile    TEXT NOT NULL,
     created_at INTEGER NOT NULL,

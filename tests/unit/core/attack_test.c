@@ -412,6 +412,26 @@ test_subject_is_written_anew(void **state)
     assert_true(span_eq_str(sink_view(&text), "CN=d1"));
 }
 
+/* RFC 5280 7.1: names that differ in letter case only are equal, and 4.1.2.6
+ * wants one subject for one name. */
+static void
+test_case_makes_no_other_device(void **state)
+{
+    char secret[64];
+    uint8_t der[2048];
+    bv_auto(key) struct key *a = fixture_key();
+    bv_auto(key) struct key *b = fixture_key();
+    (void)enrolled(a, "Pump-1", der, sizeof der);
+    fixture_token(&f, NULL, "barn", 5, secret);
+    struct core_request r = with_secret(b, "pump-1", secret);
+    expect(BV_E_CONFLICT, &r);
+    fixture_token(&f, "PUMP-1", NULL, 5, secret);
+    r = with_secret(b, "PUMP-1", secret);
+    expect(BV_E_CONFLICT, &r);
+    r = with_secret(b, "Pump-2", secret);
+    expect(BV_E_REFUSED, &r);
+}
+
 /* --- manufacturers --- */
 
 static struct core_request
@@ -536,6 +556,7 @@ main(void)
         T(test_race_for_a_name),
         T(test_subject_tricks),
         T(test_subject_is_written_anew),
+        T(test_case_makes_no_other_device),
         T(test_manufacturers_keep_to_their_own),
         T(test_approval_is_not_reusable),
         T(test_our_faults_do_not_count),
