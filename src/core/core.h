@@ -95,8 +95,9 @@ struct core_config {
     size_t num_hosts;
 
     /* Quotas; 0 means the default in parentheses. */
-    unsigned live_per_device;     /* unexpired certificates (8) */
-    unsigned issues_per_hour;     /* per device: a runaway client (60) */
+    unsigned live_per_device; /* unexpired certificates (8) */
+    unsigned issues_per_hour; /* per device, and new requests for approval: a
+                               * runaway client (60) */
     unsigned failures_per_minute; /* failed secrets, per address (20) */
     int64_t repeat_window;        /* a repeat gets the same answer (600 s) */
     int64_t pending_retry;        /* Retry-After while waiting (60 s) */

@@ -288,26 +288,34 @@ check_key_history(struct work *w)
     return BV_OK;
 }
 
+/* A client that runs wild makes a new key each time. */
 static enum bv_err
-check_quota(struct work *w)
+check_rate(struct work *w)
 {
     const struct core_config *c = w->core->config;
     struct span device = span_str(w->job->d.device);
-    unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
     unsigned hourly = c->issues_per_hour ? c->issues_per_hour : ISSUES_DEFAULT;
     if (rates_count(w->core->rates, RATES_ISSUE_DEVICE, device, w->now,
                     ISSUE_WINDOW) >= hourly)
         return say(w, BV_E_RATE_LIMITED,
                    "the device asks for certificates too often");
+    rates_add(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, ISSUE_WINDOW);
+    w->job->d.counted_at = w->now;
+    return BV_OK;
+}
+
+static enum bv_err
+check_quota(struct work *w)
+{
+    const struct core_config *c = w->core->config;
+    unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
     if (w->exists && w->r->op != CORE_REENROLL) {
         BV_TRY(enroll_live(w->core, w->device.id, w->now, &live));
         if (live >= max)
             return say(w, BV_E_REFUSED,
                        "the device has too many valid certificates");
     }
-    rates_add(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, ISSUE_WINDOW);
-    w->job->d.counted_at = w->now;
-    return BV_OK;
+    return check_rate(w);
 }
 
 /* --- repeats --- */
@@ -428,6 +436,7 @@ put_pending(struct work *w)
         .csr = w->r->csr,
         .created_at = w->now,
     };
+    BV_TRY(check_rate(w));
     BV_TRY(check_room(w));
     memcpy(row.device, w->job->d.device, sizeof row.device);
     memcpy(row.profile, w->job->d.profile, sizeof row.profile);

@@ -499,6 +499,26 @@ test_manufacturers_keep_to_their_own(void **state)
 
 /* --- waiting for an operator --- */
 
+/* A client in a loop makes a new key each time; it may not fill the queue. */
+static void
+test_queue_is_not_one_clients(void **state)
+{
+    char secret[64];
+    f.config.issues_per_hour = 5;
+    fixture_token(&f, "signer", NULL, 1, secret);
+    for (int i = 0; i < 5; i++) {
+        bv_auto(key) struct key *key = fixture_key();
+        struct core_request r = with_secret(key, "signer", secret);
+        strcpy(r.label, "codesigning");
+        expect(BV_E_PENDING, &r);
+        expect(BV_E_PENDING, &r); /* the same again is no new entry */
+    }
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = with_secret(key, "signer", secret);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_RATE_LIMITED, &r);
+}
+
 /* An approval is for one key: another one waits for its own, and the same
  * request does not pass twice. */
 static void
@@ -558,6 +578,7 @@ main(void)
         T(test_subject_is_written_anew),
         T(test_case_makes_no_other_device),
         T(test_manufacturers_keep_to_their_own),
+        T(test_queue_is_not_one_clients),
         T(test_approval_is_not_reusable),
         T(test_our_faults_do_not_count),
         T(test_own_certificate_keeps_its_profile),
