@@ -10,11 +10,12 @@
 
 #include "base/auto.h"
 #include "base/time.h"
+#include "pki/digest.h"
 #include "pki/random.h"
 #include "prog/brevet/command.h"
 #include "prog/brevet/install.h"
 #include "prog/config/prompt.h"
-#include "wire/base64.h"
+#include "wire/pem.h"
 
 #define YEAR (INT64_C(365) * 86400)
 
@@ -308,6 +309,30 @@ tell_external(const struct install *in)
         in->dir, in->dir, in->dir);
 }
 
+/* What a device pins: the SHA-256 of the root, as hexadecimal text. */
+static void
+tell_fingerprint(const char *dir)
+{
+    char path[CONFIG_PATH_MAX], pem[LIMIT_CERT], hex[2 * DIGEST_SHA256_LEN + 1];
+    uint8_t der[LIMIT_CERT], digest[DIGEST_SHA256_LEN];
+    struct sink out = sink_of(der, sizeof(der));
+    struct sink text = sink_of(hex, sizeof(hex) - 1);
+    struct span cert;
+    (void)snprintf(path, sizeof(path), "%s/ca/root.crt", dir);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return;
+    struct span rest = span_of(pem, fread(pem, 1, sizeof(pem), file));
+    (void)fclose(file);
+    if (pem_find(&rest, PEM_CERTIFICATE, &out, &cert) != BV_OK)
+        return;
+    digest_sha256(cert, digest);
+    sink_hex(&text, SPAN_ARRAY(digest));
+    hex[text.len] = '\0';
+    (void)printf(
+        "\nThe root's SHA-256 fingerprint, for devices to pin:\n  %s\n", hex);
+}
+
 static void
 tell(const struct install *in)
 {
@@ -321,6 +346,7 @@ tell(const struct install *in)
     if (in->write_secret)
         (void)printf("  passphrase      opens the sealed keys; keep a copy "
                      "elsewhere\n");
+    tell_fingerprint(in->dir);
     (void)printf("\n"
                  "Next:\n"
                  "  brevet --dir %s serve\n"

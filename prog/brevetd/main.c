@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/auto.h"
 #include "prog/brevetd/parent.h"
 #include "prog/brevetd/role.h"
 #include "prog/config/config.h"
@@ -90,6 +91,11 @@ as_daemon(int argc, char **argv)
     int status = parse(argc, argv, &args);
     if (status >= 0)
         return status;
+    /* Roles change their directory: what they are told must not depend on it.
+     */
+    bv_auto_free char *whole = realpath(args.dir, NULL);
+    if (whole != NULL)
+        args.dir = whole;
     (void)snprintf(path, sizeof(path), "%s/brevet.conf", args.dir);
     if (args.config == NULL)
         args.config = access(path, F_OK) == 0 || access(CONF_DEFAULT, F_OK) != 0

@@ -37,6 +37,7 @@ make_secret(char text[SECRET_TEXT])
     explicit_bzero(raw, sizeof raw);
 }
 
+/* Without a kind, a group that names no device says it. */
 static enum bv_err
 read_kind(struct admin_call *call, struct store_token *row)
 {

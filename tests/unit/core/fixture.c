@@ -330,10 +330,9 @@ fixture_token(struct fixture *f, const char *device, const char *group,
 {
     char request[300];
     (void)snprintf(request, sizeof request,
-                   "{\"verb\":\"token.create\",\"args\":{\"kind\":\"%s\","
+                   "{\"verb\":\"token.create\",\"args\":{"
                    "\"%s\":\"%s\",\"uses\":%d,\"expires\":3600}}",
-                   device ? "device" : "group", device ? "device" : "group",
-                   device ? device : group, uses);
+                   device ? "device" : "group", device ? device : group, uses);
     const char *at = strstr(fixture_admin(f, request), "\"secret\":\"");
     if (at == NULL)
         fail_msg("%s", f->json);
