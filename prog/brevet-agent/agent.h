@@ -9,9 +9,11 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/sink.h"
 #include "brevet/device.h"
 #include "brevet/openssl.h"
 #include "brevet/posix.h"
+#include "device/port/posix/file.h"
 
 #define AGENT_IDENTITIES_MAX 64
 #define AGENT_CONFIG         "/etc/brevet/agent.conf"
@@ -38,6 +40,8 @@ struct agent_config {
     char *key_type, *renew_at, *binding;
     char *sans[BV_SAN_COUNT_MAX];
     size_t num_sans;
+    char *pem; /* "no": no PEM files beside the state in dir */
+    char *install_dir;
     char *install_cert, *install_key, *install_chain, *install_ca;
     char *install_owner, *install_mode;
     char *hook;
@@ -51,6 +55,18 @@ bool config_load(const char *path, struct agent_config *identities,
 bool config_set(struct agent_config *config, const char *option,
                 const char *value);
 void config_done(struct agent_config *config);
+/* config_merge takes what config lacks from another one. */
+void config_merge(struct agent_config *config, const struct agent_config *from);
+/* config_settle makes paths independent of the current folder. */
+void config_settle(struct agent_config *config);
+/* config_each visits what is given, except name and SANs. section: "" or
+ * "install". */
+typedef void config_visit(void *ctx, const char *section, const char *option,
+                          const char *value);
+void config_each(const struct agent_config *config, config_visit *visit,
+                 void *ctx);
+/* config_is_kept: belongs into identity.conf. */
+bool config_is_kept(const char *section, const char *option, const char *value);
 
 struct identity {
     const struct agent_config *config;
@@ -83,9 +99,38 @@ enum agent_exit identity_exit(const struct identity *identity);
 void identity_why(const struct identity *identity, char *out, size_t cap);
 uint64_t identity_now_ms(void);
 
+/* saved_write keeps what the identity was told in its folder, 0600, as
+ * identity.conf; saved_load fills what config lacks from it. No such file is
+ * fine. False after saying what is wrong. */
+bool saved_write(const struct identity *identity);
+bool saved_load(const char *dir, struct agent_config *config);
+
 /* install_all writes every file the configuration asks for whose content is
  * not already right. *ret_changed: at least one was written. */
 bool install_all(struct identity *identity, bool *ret_changed);
+/* install_is_right: the file has this content. */
+bool install_is_right(int dir, const char *name, struct span content);
+
+/* folder_write makes these the files of a folder, all at one moment: a reader
+ * that opens "current" once and the files below it sees a set that belongs
+ * together. Nothing is written when they are there already. False with
+ * errno; then the old set still counts. secret: owner, and mode of the secret
+ * ones; the rest is 0644. */
+struct folder_file {
+    const char *name;
+    bool secret;
+    struct span content;
+};
+bool folder_write(int dir, const struct folder_file *files, size_t num,
+                  const struct file_mode *secret, bool *ret_changed);
+
+/* What is handed over, as PEM: the key (the caller wipes), the certificate
+ * alone, the CA certificates between it and a root, and the roots (all trust
+ * anchors). Only between steps (bv_device_trust). */
+bool material_key(struct identity *identity, struct sink *out);
+bool material_leaf(struct identity *identity, struct sink *out);
+void material_path(struct identity *identity, struct sink *out);
+void material_roots(struct identity *identity, struct sink *out);
 
 /* hook_run runs the hook, at most HOOK_SECONDS, and logs how it ended.
  * reason: "enrolled", "renewed", "trust", "repaired". */

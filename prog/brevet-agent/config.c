@@ -1,8 +1,11 @@
 #include <confuse.h>
+#include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "prog/brevet-agent/agent.h"
 
@@ -30,12 +33,14 @@ static const struct row rows[] = {
     ROW("renew-at", renew_at),
     ROW("binding", binding),
     ROW("hook", hook),
+    ROW("pem", pem),
 };
 
 static const struct row install_rows[] = {
-    ROW("cert", install_cert),   ROW("key", install_key),
-    ROW("chain", install_chain), ROW("ca", install_ca),
-    ROW("owner", install_owner), ROW("mode", install_mode),
+    ROW("dir", install_dir),   ROW("cert", install_cert),
+    ROW("key", install_key),   ROW("chain", install_chain),
+    ROW("ca", install_ca),     ROW("owner", install_owner),
+    ROW("mode", install_mode),
 };
 
 #define NUM(a) (sizeof(a) / sizeof((a)[0]))
@@ -44,6 +49,12 @@ static char **
 field(struct agent_config *config, const struct row *row)
 {
     return (char **)(void *)((char *)config + row->offset);
+}
+
+static char *const *
+field_const(const struct agent_config *config, const struct row *row)
+{
+    return (char *const *)(const void *)((const char *)config + row->offset);
 }
 
 static void
@@ -88,6 +99,87 @@ config_set(struct agent_config *config, const char *option, const char *value)
         return set_from(config, install_rows, NUM(install_rows),
                         option + sizeof(install) - 1, value);
     return set_from(config, rows, NUM(rows), option, value);
+}
+
+static void
+merge_row(struct agent_config *config, const struct agent_config *from,
+          const struct row *row)
+{
+    const char *value = *field_const(from, row);
+    if (*field(config, row) == NULL && value != NULL)
+        put(field(config, row), value);
+}
+
+void
+config_merge(struct agent_config *config, const struct agent_config *from)
+{
+    if (config->name == NULL && from->name != NULL)
+        put(&config->name, from->name);
+    for (size_t i = 0; i < NUM(rows); i++)
+        merge_row(config, from, &rows[i]);
+    for (size_t i = 0; i < NUM(install_rows); i++)
+        merge_row(config, from, &install_rows[i]);
+    if (config->num_sans > 0)
+        return;
+    for (size_t i = 0; i < from->num_sans; i++)
+        (void)add_san(config, from->sans[i]);
+}
+
+void
+config_each(const struct agent_config *config, config_visit *visit, void *ctx)
+{
+    for (size_t i = 0; i < NUM(rows); i++) {
+        const char *value = *field_const(config, &rows[i]);
+        if (value != NULL)
+            visit(ctx, "", rows[i].option, value);
+    }
+    for (size_t i = 0; i < NUM(install_rows); i++) {
+        const char *value = *field_const(config, &install_rows[i]);
+        if (value != NULL)
+            visit(ctx, "install", install_rows[i].option, value);
+    }
+}
+
+static bool
+is_passing(const char *path)
+{
+    return strcmp(path, "-") == 0 || strncmp(path, "/dev/", 5) == 0 ||
+           strncmp(path, "/proc/", 6) == 0;
+}
+
+static void
+make_absolute(char **path)
+{
+    char here[4096];
+    char *whole = NULL;
+    if (*path == NULL || (*path)[0] == '/' || strcmp(*path, "-") == 0 ||
+        getcwd(here, sizeof(here)) == NULL)
+        return;
+    if (asprintf(&whole, "%s/%s", here, *path) < 0)
+        return;
+    free(*path);
+    *path = whole;
+}
+
+void
+config_settle(struct agent_config *config)
+{
+    char **const paths[] = {&config->dir,           &config->claim_file,
+                            &config->ca_file,       &config->factory_cert,
+                            &config->factory_key,   &config->install_dir,
+                            &config->install_cert,  &config->install_key,
+                            &config->install_chain, &config->install_ca};
+    for (size_t i = 0; i < NUM(paths); i++)
+        make_absolute(paths[i]);
+}
+
+bool
+config_is_kept(const char *section, const char *option, const char *value)
+{
+    /* where it lies is known to whoever reads it, and a pipe is gone */
+    return section[0] != '\0' ||
+           (strcmp(option, "dir") != 0 &&
+            !(strcmp(option, "claim-code-file") == 0 && is_passing(value)));
 }
 
 void
@@ -150,17 +242,33 @@ take_all(cfg_t *cfg, struct agent_config *identities, size_t *num)
     return true;
 }
 
+/* Hooks run and files are written with our rights: whoever may write the file
+ * has them. */
+static bool
+is_safe(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) != 0) {
+        fprintf(stderr, "brevet-agent: %s: %s\n", path, strerror(errno));
+        return false;
+    }
+    if ((st.st_uid == 0 || st.st_uid == geteuid()) && (st.st_mode & 022) == 0)
+        return true;
+    fprintf(stderr,
+            "brevet-agent: %s must belong to root or to the user that runs "
+            "this, and nobody else may write it (chmod go-w)\n",
+            path);
+    return false;
+}
+
 bool
 config_load(const char *path, struct agent_config *identities, size_t *num)
 {
     static cfg_opt_t install[] = {
-        CFG_STR("cert", NULL, CFGF_NONE),
-        CFG_STR("key", NULL, CFGF_NONE),
-        CFG_STR("chain", NULL, CFGF_NONE),
-        CFG_STR("ca", NULL, CFGF_NONE),
-        CFG_STR("owner", NULL, CFGF_NONE),
-        CFG_STR("mode", NULL, CFGF_NONE),
-        CFG_END(),
+        CFG_STR("dir", NULL, CFGF_NONE),  CFG_STR("cert", NULL, CFGF_NONE),
+        CFG_STR("key", NULL, CFGF_NONE),  CFG_STR("chain", NULL, CFGF_NONE),
+        CFG_STR("ca", NULL, CFGF_NONE),   CFG_STR("owner", NULL, CFGF_NONE),
+        CFG_STR("mode", NULL, CFGF_NONE), CFG_END(),
     };
     static cfg_opt_t identity[] = {
         CFG_STR("url", NULL, CFGF_NONE),
@@ -175,6 +283,7 @@ config_load(const char *path, struct agent_config *identities, size_t *num)
         CFG_STR("renew-at", NULL, CFGF_NONE),
         CFG_STR("binding", NULL, CFGF_NONE),
         CFG_STR("hook", NULL, CFGF_NONE),
+        CFG_STR("pem", NULL, CFGF_NONE),
         CFG_STR_LIST("san", NULL, CFGF_NONE),
         CFG_SEC("install", install, CFGF_NONE),
         CFG_END(),
@@ -184,6 +293,8 @@ config_load(const char *path, struct agent_config *identities, size_t *num)
                 CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
         CFG_END(),
     };
+    if (!is_safe(path))
+        return false;
     cfg_t *cfg = cfg_init(top, CFGF_NONE);
     (void)cfg_set_error_function(cfg, complain);
     int parsed = cfg_parse(cfg, path);

@@ -1,6 +1,6 @@
-/* Files for the programs that use an identity. Each is replaced by rename, the
- * key before the certificate. A program that must never see one without the
- * other is given both in one file: name the same path for cert and key. */
+/* Files for the programs that use an identity: folders whose files change
+ * together (folder.c), and single files, each replaced by rename, the key
+ * before the certificate. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -61,8 +61,8 @@ find_mode(const char *text, struct file_mode *mode)
     return end != text && *end == '\0' && bits <= 0777;
 }
 
-static bool
-is_right_already(int dir, const char *name, struct span content)
+bool
+install_is_right(int dir, const char *name, struct span content)
 {
     bv_auto_free uint8_t *have = malloc(FILE_MAX);
     size_t len = 0;
@@ -85,7 +85,7 @@ write_target(const struct identity *identity, const struct target *target,
     const char *name = basename(for_name);
     bv_auto_close int dir =
         open(dirname(for_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0 && is_right_already(dir, name, target->content))
+    if (dir >= 0 && install_is_right(dir, name, target->content))
         return true;
     if (dir < 0 ||
         file_replace_as(dir, name, target->mode, target->content.data,
@@ -98,63 +98,25 @@ write_target(const struct identity *identity, const struct target *target,
     return true;
 }
 
-/* --- contents --- */
-
-static bool
-put_key(struct identity *identity, struct sink *out)
-{
-    struct bv_status status;
-    size_t len = 0;
-    bv_device_status(&identity->device, &status);
-    if (out->failed ||
-        bv_openssl_key_pem(identity->openssl, status.active,
-                           (char *)out->data + out->len, out->cap - out->len,
-                           &len) != BV_PORT_OK)
-        return false;
-    out->len += len;
-    return true;
-}
-
-static bool
-put_cert(struct identity *identity, struct sink *out)
-{
-    uint8_t der[BV_CERT_MAX];
-    size_t len = 0;
-    if (bv_device_cert(&identity->device, der, sizeof(der), &len) != BV_PORT_OK)
-        return false;
-    pem_encode(out, PEM_CERTIFICATE, span_of(der, len));
-    return true;
-}
-
-/* anchors: the trust anchors, else the intermediates. */
-static void
-put_cas(struct identity *identity, bool anchors, struct sink *out)
-{
-    struct bv_bytes cert;
-    bool is_anchor;
-    for (size_t i = 0;
-         bv_device_trust(&identity->device, i, &cert, &is_anchor) == BV_PORT_OK;
-         i++)
-        if (is_anchor == anchors)
-            pem_encode(out, PEM_CERTIFICATE, span_of(cert.data, cert.len));
-}
+/* --- single files --- */
 
 static bool
 install_key_and_cert(struct identity *identity, const struct file_mode *secret,
                      const struct file_mode *open_mode, struct sink *out,
                      bool *ret_changed)
 {
+    out->len = 0;
     const struct agent_config *config = identity->config;
     bool combined = config->install_key != NULL &&
                     config->install_cert != NULL &&
                     strcmp(config->install_key, config->install_cert) == 0;
     if (config->install_key != NULL) {
-        if (!put_key(identity, out))
+        if (!material_key(identity, out))
             return false;
         if (combined) {
-            if (!put_cert(identity, out))
+            if (!material_leaf(identity, out))
                 return false;
-            put_cas(identity, false, out);
+            material_path(identity, out);
         }
         struct target key = {secret, config->install_key, sink_view(out)};
         if (out->failed || !write_target(identity, &key, ret_changed))
@@ -163,7 +125,7 @@ install_key_and_cert(struct identity *identity, const struct file_mode *secret,
     out->len = 0;
     if (config->install_cert == NULL || combined)
         return true;
-    if (!put_cert(identity, out))
+    if (!material_leaf(identity, out))
         return false;
     struct target cert = {open_mode, config->install_cert, sink_view(out)};
     return !out->failed && write_target(identity, &cert, ret_changed);
@@ -176,9 +138,9 @@ install_chain(struct identity *identity, const struct file_mode *open_mode,
     const struct agent_config *config = identity->config;
     out->len = 0;
     if (config->install_chain != NULL) {
-        if (!put_cert(identity, out))
+        if (!material_leaf(identity, out))
             return false;
-        put_cas(identity, false, out);
+        material_path(identity, out);
         struct target chain = {open_mode, config->install_chain,
                                sink_view(out)};
         if (out->failed || !write_target(identity, &chain, ret_changed))
@@ -187,10 +149,60 @@ install_chain(struct identity *identity, const struct file_mode *open_mode,
     out->len = 0;
     if (config->install_ca == NULL)
         return true;
-    put_cas(identity, true, out);
-    put_cas(identity, false, out);
+    material_roots(identity, out);
+    material_path(identity, out);
     struct target ca = {open_mode, config->install_ca, sink_view(out)};
     return !out->failed && write_target(identity, &ca, ret_changed);
+}
+
+/* --- folders --- */
+
+static bool
+fill_folder(struct identity *identity, int dir, const struct file_mode *secret,
+            struct sink *out, bool *ret_changed)
+{
+    static const char *const names[] = {"key.pem", "ca.pem", "chain.pem",
+                                        "cert.pem"};
+    struct folder_file files[4];
+    size_t ends[5] = {0};
+    out->len = 0;
+    if (!material_key(identity, out))
+        return false;
+    ends[1] = out->len;
+    material_roots(identity, out);
+    ends[2] = out->len;
+    material_path(identity, out);
+    ends[3] = out->len;
+    if (!material_leaf(identity, out))
+        return false;
+    material_path(identity, out);
+    ends[4] = out->len;
+    for (size_t i = 0; i < 4; i++)
+        files[i] = (struct folder_file){
+            names[i], i == 0,
+            span_of(out->data + ends[i], ends[i + 1] - ends[i])};
+    return !out->failed && folder_write(dir, files, 4, secret, ret_changed);
+}
+
+static bool
+install_folders(struct identity *identity, const struct file_mode *secret,
+                struct sink *out, bool *ret_changed)
+{
+    const struct agent_config *config = identity->config;
+    static const struct file_mode ours = {0600, (uid_t)-1, (gid_t)-1};
+    const char *path = "its own folder";
+    bool good = (config->pem != NULL && strcmp(config->pem, "no") == 0) ||
+                fill_folder(identity, bv_posix_dirfd(identity->posix), &ours,
+                            out, ret_changed);
+    if (good && config->install_dir != NULL) {
+        path = config->install_dir;
+        bv_auto_close int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        good = dir >= 0 && fill_folder(identity, dir, secret, out, ret_changed);
+    }
+    if (!good)
+        log_error("install failed identity=%s path=%s reason=\"%s\"",
+                  config->name, path, strerror(errno));
+    return good;
 }
 
 bool
@@ -211,7 +223,8 @@ install_all(struct identity *identity, bool *ret_changed)
     if (text == NULL)
         return false;
     struct sink out = sink_of(text, FILE_MAX);
-    bool good = install_key_and_cert(identity, &secret, &open_mode, &out,
+    bool good = install_folders(identity, &secret, &out, ret_changed) &&
+                install_key_and_cert(identity, &secret, &open_mode, &out,
                                      ret_changed) &&
                 install_chain(identity, &open_mode, &out, ret_changed);
     explicit_bzero(text, FILE_MAX);

@@ -26,14 +26,18 @@ static const char usage[] =
     "One identity without a file:\n"
     "  --url https://HOST[:PORT][/.well-known/est/LABEL]\n"
     "  --id ID                   the common name; default: --name\n"
-    "  --name NAME               for logs and the directory (\"default\")\n"
-    "  --dir DIR                 keys and state (" AGENT_STATE_DIR "/NAME)\n"
+    "  --name NAME               for logs and the directory; default: --id\n"
+    "  --dir DIR                 keys and state (" AGENT_STATE_DIR "/NAME);\n"
+    "                            enroll keeps all options there: afterwards\n"
+    "                            this one is enough\n"
     "  --claim-code-file FILE    enrolment code; - reads standard input\n"
     "  --ca-file FILE            trusted CA certificates (PEM), or\n"
     "  --ca-fingerprint HEX      SHA-256 of the CA certificate to trust\n"
     "  --factory-cert FILE --factory-key FILE   the manufacturer's identity\n"
     "  --key-type TYPE           p256 p384 ed25519 rsa2048 rsa3072 rsa4096\n"
     "  --san dns:NAME|ip:ADDR|uri:URI|email:ADDR   (repeatable)\n"
+    "  --no-pem                  no cert.pem, key.pem … in DIR\n"
+    "  --install-dir PATH        the same files in a folder elsewhere\n"
     "  --install-cert PATH --install-key PATH --install-chain PATH\n"
     "  --install-ca PATH --install-owner USER[:GROUP] --install-mode OCTAL\n"
     "  --hook COMMAND            run after every change\n"
@@ -46,7 +50,14 @@ static const char usage[] =
     "trusted; 6 local files or keys; 7 status: an identity is missing or "
     "expired.\n";
 
-enum { OPT_FORCE = 1000, OPT_JSON, OPT_WAIT, OPT_VERBOSE, OPT_FIELD };
+enum {
+    OPT_FORCE = 1000,
+    OPT_JSON,
+    OPT_WAIT,
+    OPT_VERBOSE,
+    OPT_NO_PEM,
+    OPT_FIELD
+};
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -67,6 +78,8 @@ static const struct option options[] = {
     {"factory-key", required_argument, NULL, OPT_FIELD},
     {"key-type", required_argument, NULL, OPT_FIELD},
     {"san", required_argument, NULL, OPT_FIELD},
+    {"install-dir", required_argument, NULL, OPT_FIELD},
+    {"no-pem", no_argument, NULL, OPT_NO_PEM},
     {"install-cert", required_argument, NULL, OPT_FIELD},
     {"install-key", required_argument, NULL, OPT_FIELD},
     {"install-chain", required_argument, NULL, OPT_FIELD},
@@ -118,6 +131,9 @@ read_options(int argc, char **argv, struct arguments *args,
         case OPT_VERBOSE:
             args->verbose = true;
             break;
+        case OPT_NO_PEM:
+            (void)config_set(&args->configs[0], "pem", "no");
+            break;
         case OPT_FIELD:
             args->has_fields = true;
             if (config_set(&args->configs[0], options[index].name, optarg))
@@ -134,6 +150,28 @@ read_options(int argc, char **argv, struct arguments *args,
     return true;
 }
 
+/* One identity of the command line: what its folder remembers, then names. */
+static bool
+fill(struct agent_config *config)
+{
+    char dir[4096];
+    const char *name = config->name != NULL ? config->name
+                       : config->id != NULL && strchr(config->id, '/') == NULL
+                           ? config->id
+                           : "default";
+    if (config->dir == NULL) {
+        (void)snprintf(dir, sizeof(dir), AGENT_STATE_DIR "/%s", name);
+        (void)config_set(config, "dir", dir);
+    }
+    if (!saved_load(config->dir, config))
+        return false;
+    if (config->name == NULL)
+        (void)config_set(config, "name",
+                         config->id != NULL ? config->id : "default");
+    config_settle(config);
+    return true;
+}
+
 static bool
 load(struct arguments *args)
 {
@@ -145,10 +183,8 @@ load(struct arguments *args)
         fprintf(stderr, "brevet-agent: a file or options, not both\n");
         return false;
     }
-    if (args->configs[0].name == NULL)
-        (void)config_set(&args->configs[0], "name", "default");
     args->num_configs = 1;
-    return true;
+    return fill(&args->configs[0]);
 }
 
 static bool
@@ -289,7 +325,10 @@ execute(struct arguments *args, const char *command, char **names,
                       : run         ? LOG_LEVEL_INFO
                                     : LOG_LEVEL_ERROR);
     if (load(args) && open_all(args, names, num_names, status, &num)) {
-        if (status)
+        if (!status && !renew && args->has_fields &&
+            !saved_write(&identities[0]))
+            exit = AGENT_LOCAL;
+        else if (status)
             exit = status_print(identities, num, args->json);
         else if (run)
             exit = run_service(identities, num);
