@@ -115,8 +115,11 @@ config_merge(struct agent_config *config, const struct agent_config *from)
 {
     if (config->name == NULL && from->name != NULL)
         put(&config->name, from->name);
+    /* another pin takes the place of the old one, of either kind */
+    bool pinned = config->ca_file != NULL || config->ca_fingerprint != NULL;
     for (size_t i = 0; i < NUM(rows); i++)
-        merge_row(config, from, &rows[i]);
+        if (!pinned || strncmp(rows[i].option, "ca-", 3) != 0)
+            merge_row(config, from, &rows[i]);
     for (size_t i = 0; i < NUM(install_rows); i++)
         merge_row(config, from, &install_rows[i]);
     if (config->num_sans > 0)

@@ -138,7 +138,25 @@ expect 5 one --ca-fingerprint "$(printf %064d 0)" --claim-code-file claim
 expect 4 "$agent" enroll --url https://127.0.0.1:1 --id dev1 --dir "$work/n" \
     --ca-file root.crt
 expect 1 one --ca-file root.crt --key-type dsa
-expect 1 one
+expect 1 "$agent" enroll --url "$url" --id dev1 --dir "$work/unpinned"
+
+# enroll remembers what it was told; the folder is enough afterwards
+[ "$(stat -c %a s/identity.conf)" = 600 ] || fail "mode of identity.conf"
+expect 0 one --ca-file root.crt --claim-code-file claim
+(cd out && expect 0 "$agent" renew --force --dir "$work/s")
+expect 0 "$agent" status --dir "$work/s"
+openssl verify -CAfile s/ca.pem -untrusted s/chain.pem s/cert.pem >/dev/null
+[ "$(grep -c BEGIN s/cert.pem)" = 2 ] || fail "cert.pem lacks the intermediate"
+[ "$(stat -Lc %a s/key.pem)" = 600 ] || fail "mode of key.pem"
+[ "$(openssl pkey -in s/key.pem -pubout)" = \
+    "$(openssl x509 -in s/cert.pem -noout -pubkey)" ] || fail "key.pem"
+chmod 666 agent.conf
+expect 1 "$agent" -c agent.conf status
+grep -q 'nobody else may write it' out.txt || fail "writable agent.conf"
+chmod 600 agent.conf
+expect 0 "$agent" enroll --url "$url" --id dev1 --dir "$work/nopem" \
+    --ca-file root.crt --claim-code-file claim --no-pem
+[ ! -e nopem/cert.pem ] || fail "--no-pem"
 for type in p384 ed25519 rsa2048; do
     expect 0 "$agent" enroll --url "$url" --id dev1 --dir "$work/$type" \
         --ca-file root.crt --claim-code-file claim --key-type $type
