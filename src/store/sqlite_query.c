@@ -92,6 +92,10 @@ sqlite_query_write(struct sqlite *s, enum sqlite_sql sql,
     *ret_query = (struct sqlite_query){0};
     if (!s->in_transaction)
         return BV_E_USAGE;
+    /* An error, even of a read, may have made SQLite roll back by itself: what
+     * is written now would stand alone. */
+    if (sqlite3_get_autocommit(s->db) != 0)
+        return BV_E_IO;
     return sqlite_query_open(s, sql, ret_query);
 }
 

@@ -383,6 +383,31 @@ see_device(void *user, const struct store_device *row)
     return BV_OK;
 }
 
+/* SQLite ends a transaction by itself after some errors, of reads too. What
+ * was written before is gone; what comes after may not stand alone. */
+static void
+test_lost_transaction(void **state)
+{
+    struct store s = open_store();
+    struct store_device row = {.name = "d1"};
+    const struct sqlite *inside = s.ctx;
+    int64_t id;
+
+    OK(s.begin(s.ctx));
+    OK(s.device_put(s.ctx, &row, &id));
+    assert_int_equal(sqlite3_exec(inside->db, "ROLLBACK", NULL, NULL, NULL), 0);
+    strcpy(row.name, "d2");
+    assert_int_equal(s.device_put(s.ctx, &row, &id), BV_E_IO);
+    assert_int_equal(s.commit(s.ctx), BV_E_IO);
+    s.rollback(s.ctx);
+    assert_int_equal(s.device_find(s.ctx, "d2", see_device, &row),
+                     BV_E_NOT_FOUND);
+    OK(s.begin(s.ctx));
+    OK(s.device_put(s.ctx, &row, &id));
+    OK(s.commit(s.ctx));
+    s.close(s.ctx);
+}
+
 static void
 test_device(void **state)
 {
@@ -931,6 +956,7 @@ main(void)
         T(test_cert_list),
         T(test_status),
         T(test_meta_and_sequence),
+        T(test_lost_transaction),
         T(test_device),
         T(test_token),
         T(test_pending),
