@@ -69,8 +69,8 @@ front_status(enum bv_err err)
     return 500;
 }
 
-static const char *
-trust_name(const struct exchange_tls *tls)
+const char *
+front_trust_name(const struct exchange_tls *tls)
 {
     switch (tls->trust) {
     case NET_TRUST_OWN:
@@ -110,7 +110,7 @@ write_line(const struct front_request *request, uint16_t status, uint64_t bytes,
           (int)request->http->path.len, request->http->path.data, status,
           (unsigned long long)bytes,
           (long long)(loop_clock_us() - exchange->started_us), exchange->peer,
-          trust_name(exchange->tls),
+          front_trust_name(exchange->tls),
           quote(request->device, device, sizeof(device)), request->id,
           live ? "" : "client gone; ", quote(detail, quoted, sizeof(quoted)));
 }

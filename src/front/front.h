@@ -89,6 +89,10 @@ void front_fail(struct front_request *request, enum bv_err err,
 /* front_status maps an error to an HTTP status: the one table of this. */
 uint16_t front_status(enum bv_err err);
 
+/* front_trust_name: for the log: "own", the manufacturer's name, "none", or
+ * "plain" without TLS. */
+const char *front_trust_name(const struct exchange_tls *tls);
+
 /* front_core_request fills door, request_id, peer, trust, trust_name,
  * peer_cert and binding; everything else is zero. */
 void front_core_request(const struct front_request *request,

@@ -222,17 +222,29 @@ on_request(void *ctx, struct exchange *exchange)
     request->route->handle(request->ctx, request);
 }
 
+/* What admit has seen keeps its id: the door's lines about it have the same. */
 static void
 on_refused(void *ctx, const struct net_refusal *refusal)
 {
+    char fresh[CORE_REQUEST_ID_LEN + 1];
+    const struct exchange *exchange = refusal->exchange;
+    const char *id = fresh, *trust = "none";
+    struct span method = SPAN_EMPTY, path = SPAN_EMPTY;
+    if (exchange != NULL) {
+        method = exchange->request.method_name;
+        path = exchange->request.path;
+        trust = front_trust_name(exchange->tls);
+        id = ((const struct front_request *)exchange->user)->id;
+    } else {
+        make_id(ctx, fresh);
+    }
     log_info("request method=%.*s path=%.*s status=%u bytes=%llu "
-             "duration_us=%lld peer=%s trust=none device=\"\" request_id= "
+             "duration_us=%lld peer=%s trust=%s device=\"\" request_id=%s "
              "detail=\"%s (%s)\"",
-             (int)refusal->method.len, refusal->method.data,
-             (int)refusal->path.len, refusal->path.data, refusal->status,
-             (unsigned long long)refusal->bytes,
-             (long long)refusal->duration_us, refusal->peer, refusal->detail,
-             err_name(refusal->err));
+             (int)method.len, method.data, (int)path.len, path.data,
+             refusal->status, (unsigned long long)refusal->bytes,
+             (long long)refusal->duration_us, refusal->peer, trust, id,
+             refusal->detail, err_name(refusal->err));
 }
 
 /* --- the loop --- */

@@ -10,7 +10,11 @@
  *
  * The line:  request method=POST path=/.well-known/est/simpleenroll status=200
  * bytes=912 duration_us=1432 peer=192.0.2.7 trust=own device=d1
- * request_id=5b1e… detail="…" */
+ * request_id=5b1e… detail="…"
+ *
+ * What net refuses itself (malformed, too large, too slow, no TLS) gets the
+ * same line, an id of its own or the one its request had, and the same error
+ * answer as front_fail's. */
 #ifndef BV_FRONT_SERVE_H
 #define BV_FRONT_SERVE_H
 

@@ -188,10 +188,8 @@ conn_report(struct conn *conn, uint16_t status, enum bv_err err,
         return;
     if (conn->started_us != 0)
         refusal.duration_us = loop_clock_us() - conn->started_us;
-    if (conn->open != NULL) {
-        refusal.method = conn->open->pub.request.method_name;
-        refusal.path = conn->open->pub.request.path;
-    }
+    if (conn->open != NULL)
+        refusal.exchange = &conn->open->pub;
     service->refused(service->ctx, &refusal);
 }
 

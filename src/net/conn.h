@@ -136,6 +136,12 @@ void conn_request_go_on(struct conn *conn);
 
 /* --- conn_answer.c: from an answer to octets --- */
 
+bool conn_answer_has_body(uint16_t status);
+/* conn_answer_put_head writes the head of an answer with length octets of
+ * body: the status line, net's own fields, the answer's. */
+void conn_answer_put_head(struct sink *out, const struct conn *conn,
+                          const struct exchange_answer *answer,
+                          uint64_t length);
 /* conn_answer_send begins to write an answer: bytes, then the file if one is
  * set. */
 void conn_answer_send(struct conn *conn, struct span bytes);

@@ -4,50 +4,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "net/conn.h"
 
 /* Head fields take less than this; more is a mistake of a door. */
 #define HEAD_MAX 4096
-
-static bool
-has_body(uint16_t status)
-{
-    return status >= 200 && status != 204 && status != 304;
-}
-
-static struct span
-date_of(struct net *net)
-{
-    int64_t now = clock_wall();
-    if (now != net->date_time) {
-        struct sink out = sink_of(net->date, HTTP_DATE_LEN);
-        http_put_date(&out, now);
-        net->date_time = now;
-    }
-    return span_of(net->date, HTTP_DATE_LEN);
-}
-
-static void
-put_head(struct sink *out, const struct conn *conn,
-         const struct exchange_answer *answer, uint64_t length)
-{
-    http_put_status(out, answer->status);
-    http_put_field_str(out, "Server", "brevet");
-    http_put_field(out, "Date", date_of(conn->net));
-    if (answer->content_type != NULL)
-        http_put_field_str(out, "Content-Type", answer->content_type);
-    if (has_body(answer->status))
-        http_put_field_dec(out, "Content-Length", length);
-    for (size_t i = 0; i < answer->num_fields; i++)
-        http_put_field_str(out, answer->fields[i].name,
-                           answer->fields[i].value);
-    if (conn->close_after)
-        http_put_field_str(out, "Connection", "close");
-    else if (conn->open->pub.request.minor == 0)
-        http_put_field_str(out, "Connection", "keep-alive");
-    http_put_end(out);
-}
 
 /* A door's head that cannot be written (a line break in a value, too much):
  * the client gets an error instead of nothing. */
@@ -57,13 +17,13 @@ put_head_or_500(struct sink *out, struct conn *conn,
 {
     static const struct exchange_answer broken = {.status = 500};
     struct sink start = *out;
-    put_head(out, conn, answer, length);
+    conn_answer_put_head(out, conn, answer, length);
     if (!out->failed)
         return;
     *out = start;
     conn->close_after = true;
     conn->file_left = 0;
-    put_head(out, conn, &broken, 0);
+    conn_answer_put_head(out, conn, &broken, 0);
 }
 
 static void
@@ -113,8 +73,8 @@ static void
 reply(struct conn *conn, const struct exchange_answer *answer, int fd,
       uint64_t offset, uint64_t length)
 {
-    bool send_body =
-        has_body(answer->status) && conn->open->pub.request.method != HTTP_HEAD;
+    bool send_body = conn_answer_has_body(answer->status) &&
+                     conn->open->pub.request.method != HTTP_HEAD;
     conn->close_after =
         conn->close_after || answer->close || conn->net->draining ||
         (!conn->body_done && conn->open->pub.request.expect_continue);

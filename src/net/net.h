@@ -33,12 +33,13 @@ struct net_limits net_limits_default(void);
 
 /* Why net itself turned something away, for the one log line it deserves. */
 struct net_refusal {
+    /* The request in question, if its head could be read: admit has seen it,
+     * and a door may hold it. NULL: there is none. Do not answer it. */
+    const struct exchange *exchange;
     const char *peer;
     uint16_t status;    /* HTTP status that was sent; 0: none */
     enum bv_err err;    /* TIMEOUT, BAD_MESSAGE, TOO_LARGE, TOO_MANY ... */
     const char *detail; /* one short phrase; never holds peer's octets */
-    struct span method; /* if it came that far, else empty */
-    struct span path;
     int64_t duration_us;
     uint64_t bytes; /* sent */
 };

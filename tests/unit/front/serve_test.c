@@ -7,7 +7,9 @@
 #include <arpa/inet.h>
 #include <cmocka.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -203,6 +205,65 @@ test_every_answer_is_dressed(void **state)
     assert_true(strlen(text) < 1000);
 }
 
+/* log_line_with copies the line of the log that holds want. */
+static void
+log_line_with(int fd, const char *want, char line[2048])
+{
+    static char all[65536];
+    ssize_t len = pread(fd, all, sizeof(all) - 1, 0);
+    all[len > 0 ? len : 0] = '\0';
+    const char *at = strstr(all, want);
+    assert_non_null(at);
+    while (at > all && at[-1] != '\n')
+        at--;
+    (void)snprintf(line, 2048, "%.*s", (int)strcspn(at, "\n"), at);
+}
+
+static void
+expect_id(const char *line)
+{
+    const char *id = strstr(line, "request_id=");
+    assert_non_null(id);
+    assert_int_equal(strspn(id + 11, "0123456789abcdef"), 16);
+}
+
+/* What net turns away by itself looks as if serve had. */
+static void
+test_refusals_of_net_look_the_same(void **state)
+{
+    static const char *const requests[] = {
+        "GET / HTTP/1.1\r\n\r\n", /* no Host */
+        "POST /ocsp/x" REST "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "POST /ocsp/x" REST "Content-Length: 9\r\n\r\n",
+    };
+    static const char *const logged[] = {
+        "method= path= status=400 bytes=23 ",
+        "method=POST path=/ocsp/x status=400 bytes=23 ",
+        "method=POST path=/ocsp/x status=413 bytes=22 ",
+    };
+    char line[2048];
+    int log = memfd_create("log", MFD_CLOEXEC), saved = dup(STDERR_FILENO);
+    dup2(log, STDERR_FILENO);
+    for (size_t i = 0; i < 3; i++) {
+        const char *text = ask(requests[i]);
+        assert_non_null(strstr(text, "Server: brevet\r\n"));
+        assert_non_null(strstr(text, "Date: "));
+        assert_non_null(strstr(text, "Cache-Control: no-store\r\n"));
+        assert_non_null(strstr(text, "X-Content-Type-Options: nosniff\r\n"));
+        assert_non_null(
+            strstr(text, "Content-Type: text/plain; charset=utf-8\r\n"));
+        assert_true(text[strlen(text) - 1] == '\n');
+    }
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    for (size_t i = 0; i < 3; i++) {
+        log_line_with(log, logged[i], line);
+        expect_id(line);
+        assert_non_null(strstr(line, i == 0 ? "trust=none" : "trust=plain"));
+    }
+    close(log);
+}
+
 static void
 test_a_detail_stays_in_the_body(void **state)
 {
@@ -220,6 +281,7 @@ main(void)
         cmocka_unit_test(test_routes),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_every_answer_is_dressed),
+        cmocka_unit_test(test_refusals_of_net_look_the_same),
         cmocka_unit_test(test_a_detail_stays_in_the_body),
     };
     return cmocka_run_group_tests(tests, start, stop);
