@@ -10,7 +10,7 @@ failed=0
 num=0
 for file in "$root"/src/base/err.c "$root"/src/base/span.c \
     "$root"/src/base/sink.c "$root"/src/base/time.c \
-    "$root"/src/wire/*.c "$root"/device/*.c; do
+    "$root"/src/wire/*.c "$root"/device/*.c "$root"/docs/example/storage.c; do
     [ -e "$file" ] || continue
     num=$((num + 1))
     if ! "$cc" -std=c17 -pedantic -ffreestanding -mcpu=cortex-m3 -mthumb -Os \

@@ -1,0 +1,99 @@
+#!/bin/bash
+# The guides, typed in: docs/five-minutes.md and mosquitto.md with a real
+# broker, est-clients.md, device-library.md's example, backup.md's copy.
+. "$(dirname "$0")/lib.sh"
+need openssl jq mosquitto mosquitto_pub
+pki=$(command -v pki || echo /usr/bin/pki)
+install_brevet ''
+start_daemon
+agent=$build/prog/brevet-agent/brevet-agent
+pin=$(sed -n 's/^  \([0-9a-f]\{64\}\)$/\1/p' "$work/init.log")
+equal "init prints the root's fingerprint" \
+    "$(openssl x509 -in "$root" -outform DER | sha256sum | cut -d' ' -f1)" "$pin"
+
+# --- five-minutes.md ---
+cd "$work" || exit 1
+token --device pump-17 >code
+cat >agent.conf <<CONF
+identity "pump-17" {
+    url = "$https"
+    ca-fingerprint = "$pin"
+    claim-code-file = "code"
+    dir = "pump-17"
+    install {
+        cert = "cert.pem"
+        key = "key.pem"
+        ca = "ca.pem"
+    }
+}
+CONF
+check "brevet-agent enrolls from a file" "$agent" -c agent.conf enroll
+check "the certificate chains to what was installed" openssl verify -CAfile ca.pem cert.pem
+check "brevet-agent status is good" grep -q good <("$agent" -c agent.conf status)
+new_csr localhost
+openssl req -inform DER -in localhost.der -out broker.csr
+check "brevet cert issue for the broker" brevet cert issue --profile server --csr broker.csr --out broker.crt
+cat "$issuing" >>broker.crt
+cat "$root" "$issuing" >fleet.pem
+crl() { curl -sf "$http/crl/issuing.crl" | openssl crl -inform DER -out issuing.crl; }
+check "the CRL by http" crl
+broker_port=$(free_port)
+cat >mosquitto.conf <<CONF
+listener $broker_port 127.0.0.1
+cafile $work/fleet.pem
+certfile $work/broker.crt
+keyfile $work/localhost.key
+crlfile $work/issuing.crl
+require_certificate true
+use_identity_as_username true
+acl_file $work/acl
+user $(id -un)
+CONF
+echo 'pattern readwrite devices/%u/#' >acl
+mosquitto -c mosquitto.conf >mosquitto.log 2>&1 &
+broker=$!
+publish() { mosquitto_pub -V 5 -q 1 -h localhost -p "$broker_port" --cafile ca.pem -m hi "$@"; }
+with_cert() { publish --cert cert.pem --key key.pem "$@"; }
+check "the broker takes a device" until_true 10 with_cert -t devices/pump-17/hello
+refuse "the broker refuses a client without a certificate" publish -t devices/pump-17/hello
+check "a device cannot publish under another's name" grep -q 'Not authorized' <(with_cert -t devices/other/hello 2>&1)
+check "brevet-agent renews" "$agent" -c agent.conf renew --force
+check "the broker takes the renewed certificate" with_cert -t devices/pump-17/hello
+brevet device block pump-17 >/dev/null
+brevet cert revoke --device pump-17 --reason keyCompromise >/dev/null
+revoked() { openssl ocsp -issuer "$issuing" -cert cert.pem -CAfile "$root" -url "$http/ocsp" 2>&1 | grep -q 'cert.pem: revoked'; }
+check "OCSP says revoked" revoked
+listed() { crl && openssl crl -in issuing.crl -noout -text | grep -qi "$(openssl x509 -in cert.pem -noout -serial | cut -d= -f2)"; }
+check "the CRL lists it" until_true 20 listed
+kill -HUP "$broker"
+refused() { ! with_cert -t devices/pump-17/hello; }
+check "the broker refuses it then" until_true 10 refused
+refuse "it cannot renew" "$agent" -c agent.conf renew --force
+kill "$broker"
+
+# --- device-library.md ---
+if [ -x "$build/docs/example/example-identity" ]; then
+    check "the example of the device library enrols" "$build/docs/example/example-identity" \
+        localhost "$https_port" board-1 "$(token --device board-1)" "$pin" "$work/board-1"
+    check "and is in the inventory" brevet device show board-1
+fi
+
+# --- est-clients.md ---
+new_csr lamp-1
+curl -s --cacert "$root" --user "lamp-1:$(token --device lamp-1)" -H 'Content-Type: application/pkcs10' \
+    --data-binary @lamp-1.b64 "$est/simpleenroll" | base64 -d | openssl pkcs7 -inform DER -print_certs -out lamp-1.crt
+check "est-clients.md: curl and openssl" openssl verify -CAfile "$root" -untrusted "$issuing" lamp-1.crt
+if [ -x "$pki" ]; then
+    new_csr lamp-2
+    "$pki" --est --url "$https" --cacert "$root" --in lamp-2.der --outform pem \
+        --userpass "lamp-2:$(token --device lamp-2)" >lamp-2.crt 2>pki.log
+    check "est-clients.md: strongSwan" openssl verify -CAfile "$root" -untrusted "$issuing" lamp-2.crt
+fi
+
+# --- backup.md ---
+check "brevet backup into DIR/db" brevet backup "$ca/db/backup.db"
+check "the copy verifies" brevet audit verify --db "$ca/db/backup.db"
+brevet audit checkpoint >checkpoint.txt
+check "the log holds the checkpoint kept" brevet audit verify --known checkpoint.txt
+cd - >/dev/null || exit 1
+finish
