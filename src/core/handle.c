@@ -199,6 +199,9 @@ static enum bv_err
 choose_names(struct work *w)
 {
     struct core_reply *reply = &w->job->reply;
+    /* RFC 6402 2.8: better none than the old name to who asks for a new. */
+    if (w->csr.has_change_subject)
+        return say(w, BV_E_REFUSED, "names are not changed on request");
     if (w->r->op == CORE_REENROLL)
         return copy_names(w);
     BV_TRY(choose_device(w));
@@ -257,7 +260,8 @@ check_device(struct work *w)
     enum bv_err err = enroll_device_find(w->core, d->device, &w->device);
     w->exists = err == BV_OK;
     if (err == BV_E_CONFLICT)
-        return say(w, err, "another device has this name in other letters");
+        return say(w, BV_E_REFUSED,
+                   "another device has this name in other letters");
     if (err != BV_OK && err != BV_E_NOT_FOUND)
         return err;
     memcpy(d->group, w->exists ? w->device.group : w->id.group,

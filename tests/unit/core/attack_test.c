@@ -412,6 +412,107 @@ test_subject_is_written_anew(void **state)
     assert_true(span_eq_str(sink_view(&text), "CN=d1"));
 }
 
+/* A CSR made by hand: fixture_csr's with one attribute more. */
+static struct span
+csr_with_attribute(struct key *key, const char *cn, struct span attribute)
+{
+    static uint8_t buf[4096];
+    uint8_t info_buf[2048], sig_buf[200];
+    struct sink info = SINK_ARRAY(info_buf), sig = SINK_ARRAY(sig_buf),
+                out = SINK_ARRAY(buf);
+    struct csr csr;
+    struct span plain =
+        fixture_csr(key, cn, SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf);
+    assert_int_equal(csr_parse(plain, &csr), BV_OK);
+    size_t mark = der_open(&info, DER_SEQUENCE);
+    der_put_uint(&info, 0);
+    der_put_raw(&info, csr.subject);
+    der_put_raw(&info, csr.spki.whole);
+    der_put(&info, DER_CONTEXT_CONS(0), attribute);
+    der_close(&info, mark);
+    assert_int_equal(key_sign(key, sink_view(&info), &sig), BV_OK);
+    csr_assemble(&out, sink_view(&info), csr.sig_alg, sink_view(&sig));
+    assert_false(out.failed);
+    return sink_view(&out);
+}
+
+/* Attribute { type, SET { value } } */
+static struct span
+attribute_of(struct span oid, uint8_t tag, struct span content)
+{
+    static uint8_t buf[1024];
+    struct sink out = SINK_ARRAY(buf);
+    size_t all = der_open(&out, DER_SEQUENCE), set;
+    der_put_oid(&out, oid);
+    set = der_open(&out, DER_SET);
+    der_put(&out, tag, content);
+    der_close(&out, set);
+    der_close(&out, all);
+    assert_false(out.failed);
+    return sink_view(&out);
+}
+
+/* RFC 6402 2.8 asks for another name; the old one is no answer to that. */
+static void
+test_change_of_subject_is_not_ignored(void **state)
+{
+    uint8_t der[2048], name_buf[64];
+    struct sink name = SINK_ARRAY(name_buf);
+    const struct name_part part = {NAME_CN, SPAN_LIT("d2")};
+    bv_auto(key) struct key *key = fixture_key();
+    struct span own = enrolled(key, "d1", der, sizeof der);
+    assert_int_equal(name_put(&name, &part, 1), BV_OK);
+    struct core_request r = with_own(CORE_REENROLL, key, "d1", own);
+    r.csr = csr_with_attribute(
+        key, "d1",
+        attribute_of(oid_change_subject_name, DER_SEQUENCE, sink_view(&name)));
+    expect(BV_E_REFUSED, &r);
+    r.op = CORE_ENROLL;
+    expect(BV_E_REFUSED, &r);
+}
+
+/* The binding as it may not look. */
+static void
+test_binding_tricks(void **state)
+{
+    char secret[64];
+    static uint8_t zeros[300];
+    bv_auto(key) struct key *key = fixture_key();
+    memset(zeros, 'A', sizeof zeros);
+    const struct {
+        uint8_t tag;
+        struct span text;
+    } tricks[] = {
+        {DER_UTF8_STRING, SPAN_LIT("")},
+        {DER_UTF8_STRING, span_of(zeros, 256)},
+        {DER_UTF8_STRING, span_of(zeros, 255)},
+        {DER_OCTET_STRING, SPAN_LIT("Y2hhbm5lbCBh")},
+        {DER_BMP_STRING, SPAN_LIT("Y2hhbm5lbCBh")},
+        {DER_UTF8_STRING, SPAN_LIT("Y2hhbm5lbCBh\n")},
+        {DER_UTF8_STRING, SPAN_LIT("channel a")}, /* not base64 */
+        {DER_UTF8_STRING, SPAN_LIT("Y2hhbm5lbCB")},
+    };
+    fixture_token(&f, "d1", NULL, 20, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    for (size_t i = 0; i < sizeof tricks / sizeof *tricks; i++) {
+        r.csr = csr_with_attribute(key, "d1",
+                                   attribute_of(oid_challenge_password,
+                                                tricks[i].tag, tricks[i].text));
+        r.binding = SPAN_LIT("channel a");
+        if (fixture_run(&f, &r) == BV_OK)
+            fail_msg("trick %zu passed", i);
+        r.binding = SPAN_EMPTY;
+        if (fixture_run(&f, &r) == BV_OK)
+            fail_msg("trick %zu passed without a binding", i);
+    }
+    r.csr =
+        csr_with_attribute(key, "d1",
+                           attribute_of(oid_challenge_password, DER_UTF8_STRING,
+                                        SPAN_LIT("Y2hhbm5lbCBh")));
+    r.binding = SPAN_LIT("channel a");
+    expect(BV_OK, &r);
+}
+
 /* RFC 5280 7.1: names that differ in letter case only are equal, and 4.1.2.6
  * wants one subject for one name. */
 static void
@@ -424,10 +525,10 @@ test_case_makes_no_other_device(void **state)
     (void)enrolled(a, "Pump-1", der, sizeof der);
     fixture_token(&f, NULL, "barn", 5, secret);
     struct core_request r = with_secret(b, "pump-1", secret);
-    expect(BV_E_CONFLICT, &r);
+    expect(BV_E_REFUSED, &r);
     fixture_token(&f, "PUMP-1", NULL, 5, secret);
     r = with_secret(b, "PUMP-1", secret);
-    expect(BV_E_CONFLICT, &r);
+    expect(BV_E_REFUSED, &r);
     r = with_secret(b, "Pump-2", secret);
     expect(BV_E_REFUSED, &r);
 }
@@ -574,6 +675,8 @@ main(void)
         T(test_blocked_key_may_not_ask),
         T(test_hold_keeps_the_name),
         T(test_race_for_a_name),
+        T(test_change_of_subject_is_not_ignored),
+        T(test_binding_tricks),
         T(test_subject_tricks),
         T(test_subject_is_written_anew),
         T(test_case_makes_no_other_device),
