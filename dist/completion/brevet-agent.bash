@@ -3,10 +3,10 @@ _brevet_agent() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word
     local options="--config --force --json --wait --verbose --help --version --url --id --name --dir --claim-code-file
         --ca-file --ca-fingerprint --factory-cert --factory-key --key-type --san --install-cert --install-key
-        --install-chain --install-ca --install-owner --install-mode --hook --renew-at --binding"
+        --install-chain --install-ca --install-dir --no-pem --install-owner --install-mode --hook --renew-at --binding"
     COMPREPLY=()
     case $prev in
-    --dir)
+    --dir | --install-dir)
         compopt -o filenames 2>/dev/null
         COMPREPLY=($(compgen -d -- "$cur"))
         return ;;

@@ -13,23 +13,15 @@ equal "init prints the root's fingerprint" \
 
 # --- five-minutes.md ---
 cd "$work" || exit 1
-token --device pump-17 >code
-cat >agent.conf <<CONF
-identity "pump-17" {
-    url = "$https"
-    ca-fingerprint = "$pin"
-    claim-code-file = "code"
-    dir = "pump-17"
-    install {
-        cert = "cert.pem"
-        key = "key.pem"
-        ca = "ca.pem"
-    }
+enroll_agent() {
+    token --device pump-17 | "$agent" enroll --url "$https" --id pump-17 --dir ./pump-17 \
+        --ca-fingerprint "$pin" --claim-code-file -
 }
-CONF
-check "brevet-agent enrolls from a file" "$agent" -c agent.conf enroll
-check "the certificate chains to what was installed" openssl verify -CAfile ca.pem cert.pem
-check "brevet-agent status is good" grep -q good <("$agent" -c agent.conf status)
+check "brevet-agent enrolls with a typed code" enroll_agent
+ln -s pump-17/ca.pem pump-17/cert.pem pump-17/key.pem .
+check "the certificate chains to the root it got" \
+    openssl verify -CAfile ca.pem -untrusted pump-17/chain.pem cert.pem
+check "brevet-agent status is good" grep -q good <("$agent" status --dir ./pump-17)
 new_csr localhost
 openssl req -inform DER -in localhost.der -out broker.csr
 check "brevet cert issue for the broker" brevet cert issue --profile server --csr broker.csr --out broker.crt
@@ -57,7 +49,7 @@ with_cert() { publish --cert cert.pem --key key.pem "$@"; }
 check "the broker takes a device" until_true 10 with_cert -t devices/pump-17/hello
 refuse "the broker refuses a client without a certificate" publish -t devices/pump-17/hello
 check "a device cannot publish under another's name" grep -q 'Not authorized' <(with_cert -t devices/other/hello 2>&1)
-check "brevet-agent renews" "$agent" -c agent.conf renew --force
+check "brevet-agent renews" "$agent" renew --force --dir ./pump-17
 check "the broker takes the renewed certificate" with_cert -t devices/pump-17/hello
 brevet device block pump-17 >/dev/null
 brevet cert revoke --device pump-17 --reason keyCompromise >/dev/null
@@ -68,7 +60,7 @@ check "the CRL lists it" until_true 20 listed
 kill -HUP "$broker"
 refused() { ! with_cert -t devices/pump-17/hello; }
 check "the broker refuses it then" until_true 10 refused
-refuse "it cannot renew" "$agent" -c agent.conf renew --force
+refuse "it cannot renew" "$agent" renew --force --dir ./pump-17
 kill "$broker"
 
 # --- device-library.md ---

@@ -102,7 +102,7 @@ def check_others():
     for line in re.findall(r"^\.It Cm (.*)$", page("brevet-agent.conf.5"), re.M):
         settings |= set(re.split(r" , ", line.split(" No ")[0]))
     same("brevet-agent.conf.5 has the settings of brevet-agent's options",
-         {o[2:].replace("install-", "") for o in help_options(AGENT) - not_settings},
+         {o[2:].replace("install-", "").replace("no-pem", "pem") for o in help_options(AGENT) - not_settings},
          settings - {"install"})
 
 
