@@ -36,7 +36,7 @@ in_role(enum proc_role role, enum outcome (*attempt)(void))
         if (identity_harden(0, 0) != BV_OK ||
             sandbox_enter(role, paths, core ? 1 : 0, &state) != BV_OK)
             _exit(SETUP);
-        _exit(attempt());
+        _exit((int)attempt());
     }
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
