@@ -61,7 +61,7 @@ struct command {
     const struct command_option *options; /* ended by a NULL name */
     struct command_option positional;     /* name NULL: none */
     bool positional_optional;
-    const char *columns; /* of a listing: keys, separated by spaces */
+    const char *columns;   /* of a listing: keys, separated by spaces */
     command_main_fn *main; /* if not NULL, all the rest but the names is help */
 };
 

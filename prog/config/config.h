@@ -40,7 +40,11 @@ struct config_manufacturer {
     char crl[CONFIG_PATH_MAX];          /* PEM or DER; "": none */
 };
 
-enum config_secret { CONFIG_SECRET_FILE, CONFIG_SECRET_CREDENTIAL, CONFIG_SECRET_PROMPT };
+enum config_secret {
+    CONFIG_SECRET_FILE,
+    CONFIG_SECRET_CREDENTIAL,
+    CONFIG_SECRET_PROMPT
+};
 
 typedef char config_address[CONFIG_ADDRESS_MAX];
 typedef char config_user[CONFIG_USER_MAX];
@@ -64,7 +68,7 @@ struct config {
     unsigned num_admins, num_operators, num_readers;
 
     struct net_limits net;
-    bool est_lenient, est_full_chain; /* front/est/est.h */
+    bool est_lenient, est_full_chain;     /* front/est/est.h */
     int64_t ocsp_validity, ocsp_backdate; /* seconds */
 
     struct config_ca ca_files[CONFIG_CAS_MAX];

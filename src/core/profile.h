@@ -8,7 +8,7 @@
 #include "base/span.h"
 #include "wire/alg.h"
 
-#define PROFILE_EKU_MAX 4
+#define PROFILE_EKU_MAX  4
 #define PROFILE_LIST_MAX 16 /* entries in any list of a profile */
 
 /* Extended key usages by name, RFC 5280 4.2.1.12 and friends. */
@@ -31,60 +31,67 @@ enum profile_id {
 };
 
 enum profile_san { /* bits: which kinds of SAN a requester may ask for */
-    PROFILE_SAN_DNS = 1,
-    PROFILE_SAN_IP = 2,
-    PROFILE_SAN_URI = 4,
-    PROFILE_SAN_EMAIL = 8,
+                   PROFILE_SAN_DNS = 1,
+                   PROFILE_SAN_IP = 2,
+                   PROFILE_SAN_URI = 4,
+                   PROFILE_SAN_EMAIL = 8,
 };
 
-enum profile_binding { PROFILE_BINDING_IGNORE, PROFILE_BINDING_VERIFY, PROFILE_BINDING_REQUIRE };
+enum profile_binding {
+    PROFILE_BINDING_IGNORE,
+    PROFILE_BINDING_VERIFY,
+    PROFILE_BINDING_REQUIRE
+};
 
 struct profile {
     char name[LIMIT_SHORT_NAME];
-    char ca[LIMIT_SHORT_NAME];       /* which CA signs */
+    char ca[LIMIT_SHORT_NAME]; /* which CA signs */
 
     /* names */
     enum profile_id id;
     char organization[LIMIT_DEVICE_NAME + 1]; /* "" : no O attribute */
     char unit[LIMIT_DEVICE_NAME + 1];
     char country[3];
-    bool serial_number;              /* also put the id in subject serialNumber */
-    bool san_id_dns;                 /* add the id as SAN dNSName */
-    bool san_id_urn;                 /* UUID ids: urn:uuid:…, EUI: urn:dev:mac: */
-    unsigned san_allowed;            /* enum profile_san bits, from the CSR */
-    char san_patterns[PROFILE_LIST_MAX][LIMIT_DEVICE_NAME * 2]; /* glob; what
-                                      * a requested SAN must match; none: the
-                                      * SAN must equal the device's own id */
+    bool serial_number;   /* also put the id in subject serialNumber */
+    bool san_id_dns;      /* add the id as SAN dNSName */
+    bool san_id_urn;      /* UUID ids: urn:uuid:…, EUI: urn:dev:mac: */
+    unsigned san_allowed; /* enum profile_san bits, from the CSR */
+    char san_patterns[PROFILE_LIST_MAX]
+                     [LIMIT_DEVICE_NAME *
+                      2]; /* glob; what
+                           * a requested SAN must match; none: the
+                           * SAN must equal the device's own id */
     unsigned num_san_patterns;
 
     /* keys */
     bool key_p256, key_p384, key_p521, key_ed25519;
-    unsigned rsa_min, rsa_max;       /* bits; 0: no RSA */
+    unsigned rsa_min, rsa_max; /* bits; 0: no RSA */
     bool reuse_key_on_renew;
-    bool server_keygen;              /* serverkeygen allowed at all */
-    bool server_keygen_plain;        /* … also without encryption */
+    bool server_keygen;       /* serverkeygen allowed at all */
+    bool server_keygen_plain; /* … also without encryption */
 
     /* time, in seconds */
-    int64_t lifetime;                /* inclusive: notAfter = from + life - 1 */
+    int64_t lifetime; /* inclusive: notAfter = from + life - 1 */
     int64_t backdate;
-    bool no_expiry;                  /* 99991231235959Z */
-    unsigned renew_percent;          /* window opens at this part of life */
+    bool no_expiry;         /* 99991231235959Z */
+    unsigned renew_percent; /* window opens at this part of life */
 
     /* extensions */
-    uint32_t key_usage;              /* bits as in RFC 5280 4.2.1.3, 1u<<n */
+    uint32_t key_usage; /* bits as in RFC 5280 4.2.1.3, 1u<<n */
     enum profile_eku eku[PROFILE_EKU_MAX];
     unsigned num_eku;
     bool is_ca;
-    int pathlen;                     /* -1: absent */
-    bool basic_constraints;          /* write the extension for end entities */
-    bool ski;                        /* write subjectKeyIdentifier */
+    int pathlen;                      /* -1: absent */
+    bool basic_constraints;           /* write the extension for end entities */
+    bool ski;                         /* write subjectKeyIdentifier */
     bool crldp, aia_ocsp, aia_issuer; /* URLs come from the CA */
     bool ocsp_nocheck, no_rev_avail;
-    char nc_dns[PROFILE_LIST_MAX][LIMIT_DEVICE_NAME * 2]; /* permitted dNSName */
+    char nc_dns[PROFILE_LIST_MAX]
+               [LIMIT_DEVICE_NAME * 2]; /* permitted dNSName */
     unsigned num_nc_dns;
 
     /* policy */
-    bool approval;                   /* an operator approves each first one */
+    bool approval; /* an operator approves each first one */
     enum profile_binding binding;
     bool allow_basic, allow_own, allow_manufacturer; /* credentials accepted */
 };

@@ -9,7 +9,14 @@
 #include "base/sink.h"
 #include "base/span.h"
 
-enum core_door { CORE_DOOR_EST = 1, CORE_DOOR_SCEP, CORE_DOOR_ACME, CORE_DOOR_CMP, CORE_DOOR_COAPS, CORE_DOOR_ADMIN };
+enum core_door {
+    CORE_DOOR_EST = 1,
+    CORE_DOOR_SCEP,
+    CORE_DOOR_ACME,
+    CORE_DOOR_CMP,
+    CORE_DOOR_COAPS,
+    CORE_DOOR_ADMIN
+};
 
 enum core_op {
     CORE_ENROLL = 1, /* a first certificate for this device */
@@ -30,29 +37,29 @@ struct core_request {
     enum core_door door;
     enum core_op op;
     char request_id[CORE_REQUEST_ID_LEN + 1];
-    char peer[64];                    /* address as text, for rules and log */
-    char label[LIMIT_SHORT_NAME];     /* EST path label; "" for none */
+    char peer[64];                /* address as text, for rules and log */
+    char label[LIMIT_SHORT_NAME]; /* EST path label; "" for none */
     enum core_trust trust;
     char trust_name[LIMIT_SHORT_NAME]; /* which manufacturer, else "" */
-    struct span peer_cert;            /* DER, verified by TLS; empty if none */
-    struct span user, secret;         /* HTTP Basic or its like; may be empty */
-    struct span binding;              /* channel binding of this connection:
-                                       * tls-unique or tls-exporter octets */
-    struct span csr;                  /* DER PKCS#10, not yet looked at */
+    struct span peer_cert;             /* DER, verified by TLS; empty if none */
+    struct span user, secret; /* HTTP Basic or its like; may be empty */
+    struct span binding;      /* channel binding of this connection:
+                               * tls-unique or tls-exporter octets */
+    struct span csr;          /* DER PKCS#10, not yet looked at */
 };
 
 struct core_reply {
     enum bv_err err;
-    char detail[200];       /* one line for the peer and the log; "" if OK */
-    uint32_t retry_after;   /* seconds; with PENDING, RATE_LIMITED, BUSY */
-    bool challenge;         /* UNAUTHENTICATED: HTTP credentials could help */
-    bool repeated;          /* the answer of an earlier identical request */
+    char detail[200];     /* one line for the peer and the log; "" if OK */
+    uint32_t retry_after; /* seconds; with PENDING, RATE_LIMITED, BUSY */
+    bool challenge;       /* UNAUTHENTICATED: HTTP credentials could help */
+    bool repeated;        /* the answer of an earlier identical request */
     char device[LIMIT_DEVICE_NAME + 1];
     char profile[LIMIT_SHORT_NAME];
     char serial[2 * LIMIT_SERIAL + 1]; /* hex */
-    struct span cert;       /* DER, the issued certificate */
-    struct span key;        /* CORE_KEYGEN: PKCS#8 or CMS EnvelopedData DER */
-    bool key_wrapped;       /* key is the CMS form */
+    struct span cert;                  /* DER, the issued certificate */
+    struct span key;  /* CORE_KEYGEN: PKCS#8 or CMS EnvelopedData DER */
+    bool key_wrapped; /* key is the CMS form */
 };
 
 /* Encode for MSG_REQUEST / MSG_REPLY; the sink fails when cap is too small. */

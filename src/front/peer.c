@@ -21,7 +21,7 @@ struct peer {
     struct loop_watch *watch;
     struct channel *channel; /* NULL: the other process is away */
     enum proc_role role;
-    uint64_t life; /* which channel this is, the first or a successor */
+    uint64_t life;      /* which channel this is, the first or a successor */
     uint32_t free_head; /* LIMIT_INFLIGHT: none */
     struct question questions[LIMIT_INFLIGHT];
 };

@@ -11,7 +11,7 @@
 #include "base/span.h"
 
 /* All blobs together; CRLs travel as descriptors, not in here. */
-#define BUNDLE_MAX (16u << 20)
+#define BUNDLE_MAX      (16u << 20)
 #define BUNDLE_NAME_MAX 255
 
 /* --- writing (the parent) --- */

@@ -16,10 +16,10 @@ struct sandbox_state {
 };
 
 /* sandbox_enter confines the calling process to its role. Directories in paths
- * (num of them, at most SANDBOX_PATHS_MAX) may be read and written beneath, which only core
- * uses; every other file is out of reach. A system call that is not on the
- * list ends the process with SIGSYS. Call identity_harden first. IO when the
- * kernel refuses what it should support; then do not go on. */
+ * (num of them, at most SANDBOX_PATHS_MAX) may be read and written beneath,
+ * which only core uses; every other file is out of reach. A system call that is
+ * not on the list ends the process with SIGSYS. Call identity_harden first. IO
+ * when the kernel refuses what it should support; then do not go on. */
 enum bv_err sandbox_enter(enum proc_role role, const char *const *paths,
                           size_t num, struct sandbox_state *ret) BV_CHECKED;
 

@@ -11,18 +11,18 @@
 
 /* Most doors an installation runs; one per CPU is the useful maximum. */
 #define PROC_DOORS_MAX 16
-#define PROC_ROWS_MAX (2 + PROC_DOORS_MAX)
+#define PROC_ROWS_MAX  (2 + PROC_DOORS_MAX)
 
 #define PROC_MASK(role) (1u << (role))
 
 struct proc_row {
     enum proc_role role;
-    const char *name;   /* in the log and for --role */
-    const char *user;   /* the system user it drops to */
-    bool many;          /* as many as the configuration says */
-    unsigned peers;     /* PROC_MASK of roles it has a channel to */
-    unsigned data_mb;   /* most memory it may map for data, in MiB */
-    unsigned files;     /* most descriptors */
+    const char *name; /* in the log and for --role */
+    const char *user; /* the system user it drops to */
+    bool many;        /* as many as the configuration says */
+    unsigned peers;   /* PROC_MASK of roles it has a channel to */
+    unsigned data_mb; /* most memory it may map for data, in MiB */
+    unsigned files;   /* most descriptors */
 };
 
 /* proc_row_of returns the row of a role; NULL for PARENT, CONTROL, ANY. */

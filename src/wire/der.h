@@ -41,7 +41,7 @@ enum der_tag {
     DER_SET = 0x31,
 };
 /* Context tags: primitive [n] IMPLICIT, and constructed [n]. n is 0..30. */
-#define DER_CONTEXT(n) ((uint8_t)(0x80 | (n)))
+#define DER_CONTEXT(n)      ((uint8_t)(0x80 | (n)))
 #define DER_CONTEXT_CONS(n) ((uint8_t)(0xa0 | (n)))
 
 /* --- reading --- */
@@ -87,8 +87,7 @@ enum bv_err der_named_bits(struct span *in, uint32_t *ret_mask) BV_CHECKED;
  * Unix seconds (99991231235959Z is 253402300799). UTCTime 50..99 is 19xx. */
 enum bv_err der_time(struct span *in, int64_t *ret_time) BV_CHECKED;
 /* der_generalized_time: only YYYYMMDDHHMMSSZ, any year. */
-enum bv_err der_generalized_time(struct span *in,
-                                 int64_t *ret_time) BV_CHECKED;
+enum bv_err der_generalized_time(struct span *in, int64_t *ret_time) BV_CHECKED;
 
 /* --- writing --- */
 
