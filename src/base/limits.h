@@ -10,6 +10,9 @@
 #define LIMIT_CERT 16384
 /* Certificates in a chain a peer presents (leaf, 4 intermediates, root). */
 #define LIMIT_CHAIN 6
+/* All of them together. Each is decoded before any is believed, which costs
+ * more than a signature: a list of hundreds must not get that far. */
+#define LIMIT_CHAIN_OCTETS 32768
 /* Certificates in one certs-only message: two CAs with three rollover
  * certificates each, and room. */
 #define LIMIT_CMS_CERTS 16

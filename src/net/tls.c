@@ -168,8 +168,8 @@ ask_clients(struct tls *tls)
     (void)SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     (void)SSL_CTX_set_num_tickets(ctx, 0);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
-    SSL_CTX_set_verify_depth(ctx, LIMIT_CHAIN);
-    SSL_CTX_set_max_cert_list(ctx, (long)LIMIT_CHAIN * LIMIT_CERT);
+    SSL_CTX_set_verify_depth(ctx, LIMIT_CHAIN - 2); /* leaf, anchor */
+    SSL_CTX_set_max_cert_list(ctx, LIMIT_CHAIN_OCTETS);
     (void)X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
     SSL_CTX_set_cert_verify_callback(ctx, on_verify, NULL);
     if (tls->trust.own != NULL)

@@ -83,13 +83,15 @@ tls_trust_done(struct tls_trust *trust)
     X509_STORE_free(trust->own);
 }
 
-/* No anchor of this set is in the chain at all; another set may know it. */
+/* No anchor of this set is in the chain at all; another set may know it. One
+ * that has the issuer's name but not its key is not in it either. */
 static bool
 is_stranger(int error)
 {
     return error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
            error == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
            error == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+           error == X509_V_ERR_CERT_SIGNATURE_FAILURE ||
            error == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
            error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT;
 }

@@ -56,6 +56,44 @@ issue(const char *name, const struct issued *by, bool ca, const char *eku,
     return new;
 }
 
+struct issued
+issue_client(const char *name, const struct issued *by)
+{
+    return issue(name, by, false, "clientAuth", -86400, 86400);
+}
+
+static void
+add_critical(struct issued *to, const struct issued *by)
+{
+    ASN1_OBJECT *oid = OBJ_txt2obj("1.3.6.1.4.1.99999.1", 1);
+    ASN1_OCTET_STRING *value = ASN1_OCTET_STRING_new();
+    ASN1_OCTET_STRING_set(value, (const unsigned char *)"\5", 1);
+    X509_EXTENSION *ext = X509_EXTENSION_create_by_OBJ(NULL, oid, 1, value);
+    X509_add_ext(to->cert, ext, -1);
+    X509_EXTENSION_free(ext);
+    ASN1_OCTET_STRING_free(value);
+    ASN1_OBJECT_free(oid);
+    int len = X509_sign(to->cert, by->key, EVP_sha256());
+    assert(len > 0);
+}
+
+static void
+make_odd_ones(long day)
+{
+    pki.by_root = issue("root's", &pki.root, false, "clientAuth", -day, day);
+    pki.critical =
+        issue("critical", &pki.issuing, false, "clientAuth", -day, day);
+    add_critical(&pki.critical, &pki.issuing);
+    pki.twin = issue("issuing", NULL, true, NULL, -day, day);
+    pki.twins = issue("own", &pki.twin, false, "clientAuth", -day, day);
+    const struct issued *by = &pki.issuing;
+    for (int i = 0; i < 6; i++, by = &pki.deep[i - 1]) {
+        char name[] = "deep 0";
+        name[5] = (char)('0' + i);
+        pki.deep[i] = issue(name, by, true, NULL, -day, day);
+    }
+}
+
 void
 pki_make(void)
 {
@@ -74,6 +112,7 @@ pki_make(void)
         issue("expired", &pki.issuing, false, "clientAuth", -2 * day, -60);
     pki.server_eku =
         issue("wrong", &pki.issuing, false, "serverAuth", -day, day);
+    make_odd_ones(day);
 }
 
 void
@@ -110,13 +149,15 @@ make_tls(void)
     char *chain = pem_of(pki.server.cert, NULL);
     char *own = pem_of(pki.issuing.cert, NULL);
     char *vendor = pem_of(pki.vendor.cert, NULL);
-    struct tls_anchors maker = {"acme", span_str(vendor)};
+    char *twin = pem_of(pki.twin.cert, NULL);
+    struct tls_anchors makers[] = {{"acme", span_str(vendor)},
+                                   {"twin", span_str(twin)}};
     struct tls_settings settings = {.key_pem = span_str(key),
                                     .chain_pem = span_str(chain),
                                     .ask_client = true,
                                     .own_pem = span_str(own),
-                                    .manufacturers = &maker,
-                                    .num_manufacturers = 1,
+                                    .manufacturers = makers,
+                                    .num_manufacturers = 2,
                                     .staple = SPAN_LIT("0staple")};
     struct tls *tls = NULL;
     enum bv_err err = tls_new(&settings, &tls);
@@ -125,6 +166,7 @@ make_tls(void)
     free(chain);
     free(own);
     free(vendor);
+    free(twin);
     return tls;
 }
 
@@ -451,7 +493,7 @@ client_expect(int fd, const char *want, int count)
 }
 
 void
-tls_client_open(struct tls_client *client, const struct server *server,
+tls_client_init(struct tls_client *client, const struct server *server,
                 int version, const struct issued *who, const char *suites)
 {
     memset(client, 0, sizeof(*client));
@@ -472,11 +514,24 @@ tls_client_open(struct tls_client *client, const struct server *server,
     client->ssl = SSL_new(client->ctx);
     SSL_set_tlsext_status_type(client->ssl, TLSEXT_STATUSTYPE_ocsp);
     SSL_set_fd(client->ssl, client->fd);
+}
+
+void
+tls_client_shake(struct tls_client *client)
+{
     ERR_clear_error();
     client->ok = SSL_connect(client->ssl) == 1;
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
     snprintf(client->alert, sizeof(client->alert), "%s",
              reason != NULL ? reason : "");
+}
+
+void
+tls_client_open(struct tls_client *client, const struct server *server,
+                int version, const struct issued *who, const char *suites)
+{
+    tls_client_init(client, server, version, who, suites);
+    tls_client_shake(client);
 }
 
 void

@@ -19,10 +19,16 @@ struct issued {
 struct pki {
     struct issued root, issuing, vendor, stranger; /* CAs */
     struct issued server, own, idevid, foreign, expired, server_eku;
+    struct issued by_root;     /* a client of the root, not the issuing CA */
+    struct issued critical;    /* has a critical extension nobody knows */
+    struct issued twin, twins; /* the vendor's CA has our issuing CA's name */
+    struct issued deep[6];     /* CAs below the issuing CA */
 };
 extern struct pki pki;
 void pki_make(void);
 void pki_free(void);
+/* issue_client: one more client certificate; the caller frees both parts. */
+struct issued issue_client(const char *name, const struct issued *by);
 /* pem_of: malloc'ed, of cert and/or key (either may be NULL). */
 char *pem_of(X509 *cert, EVP_PKEY *key);
 
@@ -82,7 +88,11 @@ struct tls_client {
     bool ok;
     char alert[64]; /* reason of the failure */
 };
-/* version 0: any. who NULL: no certificate. */
+/* tls_client_init prepares; change ctx or ssl, then tls_client_shake.
+ * tls_client_open does both. version 0: any. who NULL: no certificate. */
+void tls_client_init(struct tls_client *client, const struct server *server,
+                     int version, const struct issued *who, const char *suites);
+void tls_client_shake(struct tls_client *client);
 void tls_client_open(struct tls_client *client, const struct server *server,
                      int version, const struct issued *who, const char *suites);
 /* tls_client_ask returns the whole answer in text; "" if none came. */

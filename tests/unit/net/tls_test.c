@@ -4,10 +4,13 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <malloc.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -162,13 +165,212 @@ test_suites(void **state)
 static void
 test_old_versions_are_refused(void **state)
 {
+    static const int versions[] = {TLS1_VERSION, TLS1_1_VERSION};
+    for (int i = 0; i < 2; i++) {
+        struct server server;
+        struct tls_client client;
+        begin(&server);
+        tls_client_open(&client, &server, versions[i], NULL, "ALL:@SECLEVEL=0");
+        assert_false(client.ok);
+        if (strstr(client.alert, "protocol version") == NULL)
+            fail_msg("got \"%s\"", client.alert);
+        tls_client_close(&client);
+        server_stop(&server);
+    }
+}
+
+/* One name serves all: whatever the client calls us, it gets our certificate
+ * and decides itself. */
+static void
+test_any_server_name_is_taken(void **state)
+{
+    static const char *const names[] = {"ca.example", "..", "a\xff\x80",
+                                        "xn--nothing"};
     struct server server;
     struct tls_client client;
     begin(&server);
-    tls_client_open(&client, &server, TLS1_1_VERSION, NULL, "ALL:@SECLEVEL=0");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        tls_client_init(&client, &server, 0, &pki.own, NULL);
+        assert_int_equal(SSL_set_tlsext_host_name(client.ssl, names[i]), 1);
+        tls_client_shake(&client);
+        tls_client_ask(&client, FACTS, text, sizeof(text));
+        assert_non_null(strstr(text, "trust=1"));
+        tls_client_close(&client);
+    }
+    server_stop(&server);
+}
+
+static void
+check_alpn(const char *offer, const char *want)
+{
+    struct server server;
+    struct tls_client client;
+    const unsigned char *chosen;
+    unsigned len;
+    begin(&server);
+    tls_client_init(&client, &server, 0, NULL, NULL);
+    SSL_set_alpn_protos(client.ssl, (const unsigned char *)offer,
+                        (unsigned)strlen(offer));
+    tls_client_shake(&client);
+    assert_true(client.ok);
+    SSL_get0_alpn_selected(client.ssl, &chosen, &len);
+    assert_int_equal(len, strlen(want));
+    if (len > 0)
+        assert_memory_equal(chosen, want, len);
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
+test_alpn_is_http_1_1_or_nothing(void **state)
+{
+    check_alpn("\x2h2\x8http/1.1", "http/1.1");
+    check_alpn("\x8http/1.1", "http/1.1");
+    check_alpn("\x2h2", "");
+    check_alpn("\x8http/1.0", "");
+}
+
+static void
+test_no_renegotiation_no_compression(void **state)
+{
+    struct server server;
+    struct tls_client client;
+    begin(&server);
+    tls_client_open(&client, &server, TLS1_2_VERSION, &pki.own, NULL);
+    assert_true(client.ok);
+    assert_null(SSL_get_current_compression(client.ssl));
+    assert_int_equal(SSL_renegotiate(client.ssl), 1);
+    assert_int_not_equal(SSL_do_handshake(client.ssl), 1);
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    assert_string_equal(reason, "no renegotiation");
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+/* Only what is configured as own is own: neither our root's other children,
+ * nor children of a CA that merely has our name. */
+static void
+test_own_is_the_issuing_ca_alone(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (int i = 0; i < 2; i++) {
+        check_refused(versions[i], &pki.by_root, "alert unknown ca",
+                      BV_E_REFUSED);
+        check_refused(versions[i], &pki.critical, "alert certificate unknown",
+                      BV_E_REFUSED);
+        check_accepted(versions[i], &pki.twins, "trust=2 name=twin cert=");
+    }
+}
+
+/* The leaf and so many CAs between it and the issuing one. */
+static void
+check_depth(int between, bool ok)
+{
+    struct server server;
+    struct tls_client client;
+    begin(&server);
+    struct issued below = issue_client("below", &pki.deep[between - 1]);
+    tls_client_init(&client, &server, TLS1_2_VERSION, &below, NULL);
+    for (int i = between - 1; i >= 0; i--)
+        SSL_add1_chain_cert(client.ssl, pki.deep[i].cert);
+    tls_client_shake(&client);
+    if (client.ok != ok)
+        fail_msg("%d between: %s", between, client.alert);
+    tls_client_close(&client);
+    server_stop(&server);
+    X509_free(below.cert);
+    EVP_PKEY_free(below.key);
+}
+
+static void
+test_long_chains_are_refused(void **state)
+{
+    check_depth(LIMIT_CHAIN - 2, true);
+    check_depth(LIMIT_CHAIN - 1, false);
+    check_depth(LIMIT_CHAIN, false);
+}
+
+/* Each certificate is decoded before any is believed: the list is bounded. */
+static void
+test_a_stuffed_certificate_list_is_refused(void **state)
+{
+    struct server server;
+    struct tls_client client;
+    begin(&server);
+    tls_client_init(&client, &server, TLS1_2_VERSION, &pki.own, NULL);
+    for (int i = 0; i < LIMIT_CHAIN_OCTETS / 300; i++)
+        SSL_add1_chain_cert(client.ssl, pki.vendor.cert);
+    tls_client_shake(&client);
     assert_false(client.ok);
     tls_client_close(&client);
     server_stop(&server);
+    assert_int_equal(server.counts.handshake_failed, 1);
+}
+
+static size_t
+heap_in_use(void)
+{
+    return mallinfo2().uordblks + mallinfo2().hblkhd;
+}
+
+/* Clients live in a process of their own, so that the heap is the server's. */
+static void
+hold_connections(const struct server *server, int count, int ready, int done)
+{
+    struct tls_client client;
+    char octet = 0;
+    for (int i = 0; i < count; i++) {
+        tls_client_open(&client, server, TLS1_3_VERSION, &pki.own, NULL);
+        tls_client_ask(&client, FACTS, text, sizeof(text));
+        octet = strstr(text, "trust=1") != NULL ? 'y' : 'n';
+        if (octet == 'n')
+            break;
+    }
+    (void)!write(ready, &octet, 1);
+    (void)!read(done, &octet, 1);
+    _exit(0);
+}
+
+static void
+test_idle_connections_hold_little(void **state)
+{
+    enum { COUNT = 1000, BOUND = 40000 };
+    struct server server;
+    struct rlimit files;
+    char octet = 0;
+    int ready[2], done[2];
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur < COUNT + 100)
+        skip();
+    assert_int_equal(pipe(ready) | pipe(done), 0);
+    server_init(&server, true);
+    server.limits.per_address = server.limits.connections = COUNT + 10;
+    server.limits.idle_ms = server.limits.request_ms =
+        server.limits.handshake_ms = 120000;
+    server_start(&server);
+    pid_t child = fork();
+    if (child == 0)
+        hold_connections(&server, COUNT, ready[1], done[0]);
+    struct tls_client first; /* what is made once is not counted */
+    tls_client_open(&first, &server, TLS1_3_VERSION, &pki.own, NULL);
+    tls_client_ask(&first, FACTS, text, sizeof(text));
+    size_t before = heap_in_use();
+    assert_int_equal(read(ready[0], &octet, 1), 1);
+    assert_int_equal(octet, 'y');
+    server_settle(&server);
+    size_t each = (heap_in_use() - before) / COUNT;
+    print_message("%zu octets for an idle TLS connection\n", each);
+#if !defined(__SANITIZE_ADDRESS__)
+    assert_in_range(each, 0, BOUND);
+#endif
+    assert_int_equal(write(done[1], "q", 1), 1);
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    tls_client_close(&first);
+    server_stop(&server);
+    assert_int_equal(server.counts.requests, COUNT + 1);
+    close(ready[0]), close(ready[1]), close(done[0]), close(done[1]);
 }
 
 static void
@@ -349,6 +551,13 @@ main(void)
         cmocka_unit_test(test_no_session_is_ever_resumed),
         cmocka_unit_test(test_suites),
         cmocka_unit_test(test_old_versions_are_refused),
+        cmocka_unit_test(test_any_server_name_is_taken),
+        cmocka_unit_test(test_alpn_is_http_1_1_or_nothing),
+        cmocka_unit_test(test_no_renegotiation_no_compression),
+        cmocka_unit_test(test_own_is_the_issuing_ca_alone),
+        cmocka_unit_test(test_long_chains_are_refused),
+        cmocka_unit_test(test_a_stuffed_certificate_list_is_refused),
+        cmocka_unit_test(test_idle_connections_hold_little),
         cmocka_unit_test(test_stapled_answer),
         cmocka_unit_test(test_reload_keeps_connections),
         cmocka_unit_test(test_half_open_handshake_ends),
