@@ -27,9 +27,12 @@ conn_buffer_add(struct conn_buffer *buffer, struct span bytes)
     return BV_OK;
 }
 
+/* Credentials come and keys go through these buffers. */
 void
 conn_buffer_drop(struct conn_buffer *buffer)
 {
+    if (buffer->data != NULL)
+        explicit_bzero(buffer->data, buffer->len);
     free(buffer->data);
     *buffer = (struct conn_buffer){0};
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "net/conn.h"
@@ -35,6 +36,7 @@ send_with_body(struct conn *conn, struct sink *head, struct span body)
         all.len = head->len;
         sink_put(&all, body);
         conn_answer_send(conn, sink_view(&all));
+        explicit_bzero(all.data, all.len); /* it may have held a key */
         return;
     }
     uint8_t *copy = malloc(total);
@@ -46,6 +48,7 @@ send_with_body(struct conn *conn, struct sink *head, struct span body)
     sink_put(&all, sink_view(head));
     sink_put(&all, body);
     conn_answer_send(conn, sink_view(&all));
+    explicit_bzero(copy, total);
     free(copy);
 }
 

@@ -79,6 +79,8 @@ static void
 buffer_rewind(struct buffer *buf)
 {
     if (buf->head == buf->tail) {
+        if (buf->data != NULL) /* keys and claim codes pass through here */
+            explicit_bzero(buf->data, buf->tail);
         buf->head = buf->tail = 0;
         return;
     }
@@ -266,8 +268,8 @@ channel_fill(struct channel *channel)
     if (channel->broken)
         return BV_E_BAD_MESSAGE;
     struct buffer *in = &channel->in;
-    buffer_shrink(in);
     buffer_rewind(in);
+    buffer_shrink(in);
     while (in->tail - in->head < INPUT_MAX) {
         BV_TRY(buffer_room(in, BUF_START / 4));
         size_t room = in->cap - in->tail;
