@@ -145,23 +145,37 @@ send_sockets(const struct family *family, struct child *child)
     return BV_OK;
 }
 
-/* Core's very first start finds no map; readers get the empty file it fills. */
+/* give_to_core: what the parent made as root is core's to write. */
 static enum bv_err
-send_map(const struct family *family, struct child *child)
+give_to_core(const struct family *family, int fd)
 {
-    char path[CONFIG_PATH_MAX];
     struct identity core = {0};
     char ignored[FILES_PROBLEM_MAX];
+    struct stat st;
+    if (geteuid() != 0 || core_user(family, &core, ignored) != BV_OK)
+        return BV_OK;
+    if (fstat(fd, &st) < 0)
+        return BV_E_IO;
+    if (st.st_uid == core.uid && st.st_gid == core.gid)
+        return BV_OK;
+    return fchown(fd, core.uid, core.gid) < 0 ? BV_E_IO : BV_OK;
+}
+
+/* Core's very first start finds no map; readers get the empty file it fills. */
+static enum bv_err
+send_map(const struct family *family, struct child *child, char *problem)
+{
+    char path[CONFIG_PATH_MAX];
     if (child->row->role == PROC_CORE)
         return BV_OK;
     BV_TRY(config_path(family->files->config, "db/status.map", path));
     bv_auto_close int fd =
         open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
+    if (fd < 0 || give_to_core(family, fd) != BV_OK) {
+        (void)snprintf(problem, FILES_PROBLEM_MAX, "%s: %s", path,
+                       strerror(errno));
         return BV_E_IO;
-    if (geteuid() == 0 && core_user(family, &core, ignored) == BV_OK &&
-        fchown(fd, core.uid, core.gid) < 0)
-        return BV_E_IO;
+    }
     return send_file(child, PROC_LISTEN_STATUS_MAP, "", fd);
 }
 
@@ -236,7 +250,7 @@ give(struct family *family, struct child *child, char *problem)
 {
     child->given = true;
     BV_TRY(send_sockets(family, child));
-    BV_TRY(send_map(family, child));
+    BV_TRY(send_map(family, child, problem));
     BV_TRY(join_all(family, child));
     BV_TRY(send_bundle(family, child, problem));
     BV_TRY(channel_send(child->channel, MSG_START, 0, SPAN_EMPTY));

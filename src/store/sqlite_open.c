@@ -33,7 +33,11 @@ take_lock(struct sqlite *s, struct problem problem)
     (void)snprintf(path, sizeof(path), "%s.lock", s->path);
     bv_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0) {
-        SAY(problem, "%s: %s", path, strerror(errno));
+        SAY(problem, "%s: %s%s", path, strerror(errno),
+            errno == EROFS || errno == EACCES
+                ? ": the database cannot be written; make its directory "
+                  "writable for the user of core"
+                : "");
         return errno == ENOSPC ? BV_E_DISK_FULL : BV_E_IO;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

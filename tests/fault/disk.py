@@ -1,9 +1,12 @@
 """The disk fills up, the database turns read-only, a page is damaged: nothing is
 half done, the operator is told what to do, and service resumes by itself."""
+import atexit
 import os
 import pathlib
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 from harness import BIN, Brevet, cert_of, finish, new_csr, ok, run, until
@@ -17,47 +20,140 @@ def enroll_status(brevet, secret, name):
         return 0
 
 
+def fill(path):
+    """Writes until not one octet more fits."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    for size in (1 << 20, 4096, 1):
+        try:
+            while os.write(fd, b"\0" * size) > 0:
+                pass
+        except OSError:
+            continue
+    os.close(fd)
+
+
+def small_disk(size):
+    root = pathlib.Path(tempfile.mkdtemp(prefix="brevet-fault."))
+    run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", root, check=True)
+    atexit.register(run, "umount", "-l", root)
+    brevet = Brevet(root=root)
+    brevet.log = pathlib.Path(tempfile.mkdtemp(prefix="brevet-log.")) / "log"
+    atexit.register(shutil.rmtree, brevet.log.parent, True)
+    return brevet
+
+
 def disk_full():
     """A small tmpfs as the state directory, filled to the last octet."""
-    if os.geteuid() != 0:
-        ok(False, "disk full: needs root for a tmpfs")
-        return
-    root = pathlib.Path(tempfile.mkdtemp(prefix="brevet-fault."))
-    run("mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", root, check=True)
-    try:
-        brevet = Brevet(root=root)
-        brevet.log = pathlib.Path(tempfile.mktemp(prefix="brevet-log."))
-        brevet.start()
-        secret = brevet.token("--group", "disk", "--uses", "10000", "--expires", "1d")
-        ok(enroll_status(brevet, secret, "before") == 200, "disk full: enrols before")
-        keys = pathlib.Path(tempfile.mkdtemp(prefix="brevet-keys."))
-        csrs = [new_csr(keys, f"full-{n}")[1] for n in range(60)]
-        with open(root / "ballast", "wb") as ballast:
-            try:
-                while True:
-                    ballast.write(b"\0" * 4096)
-                    ballast.flush()
-            except OSError:
-                pass
-        statuses = [brevet.enroll(csr, secret)[0] for csr in csrs]
-        ok(set(statuses) <= {200, 500, 503} and statuses[-1] in (500, 503),
-           "disk full: refused with a server error, the daemon lives", str(statuses[-5:]))
-        retry = brevet.enroll(csrs[-1], secret)
-        ok(retry[0] == 503 and "Retry-After" in retry[1], "disk full: the client is told to come back",
-           f"{retry[0]} {retry[2][:80]}")
-        ok(brevet.ready(), "disk full: reading goes on")
-        (root / "ballast").unlink()
-        ok(until(lambda: brevet.enroll(csrs[-1], secret)[0] == 200, 15),
-           "disk full: enrols again once there is room, without a restart")
-        issued = {cert_of(brevet.enroll(csr, secret)[2])[1] for csr in csrs[-3:]}
-        ok(len(issued) == 3, "disk full: repeats give each its own certificate")
-        brevet.stop()
-        good, text = brevet.verify_audit()
-        ok(good, "disk full: the audit log verifies", text)
-        brevet.log.unlink()
-        shutil.rmtree(keys)
-    finally:
-        run("umount", "-l", root)
+    brevet = small_disk("24m")
+    brevet.start()
+    secret = brevet.token("--group", "disk", "--uses", "10000", "--expires", "1d")
+    keys = brevet.log.parent
+    _, before = new_csr(keys, "before")
+    status, _, body = brevet.enroll(before, secret)
+    ok(status == 200, "disk full: enrols before")
+    first = cert_of(body, keys / "before.crt")[1]
+    csrs = [new_csr(keys, f"full-{n}")[1] for n in range(60)]
+    number = crl_number(brevet)
+    fill(brevet.root / "ballast")
+    pids = sorted(brevet.pids())
+    statuses = [brevet.enroll(csr, secret)[0] for csr in csrs]
+    ok(set(statuses) <= {200, 503} and statuses[-1] == 503,
+       "disk full: enrolment is refused with 503", str(statuses[-5:]))
+    status, fields, text = brevet.enroll(csrs[-1], secret)
+    ok(status == 503 and "Retry-After" in fields, "disk full: the client is told to come back",
+       f"{status} {text[:80]}")
+    ok(brevet.ready(), "disk full: reading goes on")
+    ok(brevet.http_get("/crl/issuing.crl")[0] == 200, "disk full: the CRL is served")
+    revoked = brevet.cli("cert", "revoke", first)
+    published = brevet.cli("crl", "publish", "issuing")
+    ok(revoked.returncode != 0 or published.returncode != 0 or crl_number(brevet) == number,
+       "disk full: what was not written is not reported as done",
+       f"revoke {revoked.returncode} {revoked.stderr.strip()[:80]}, publish {published.returncode}")
+    ok(crl_is_whole(brevet), "disk full: the published CRL is whole")
+    ok(sorted(brevet.pids()) == pids, "disk full: no process died", str(pids))
+    os.unlink(brevet.root / "ballast")
+    ok(until(lambda: brevet.enroll(csrs[-1], secret)[0] == 200, 15),
+       "disk full: enrols again once there is room, without a restart")
+    issued = {cert_of(brevet.enroll(csr, secret)[2])[1] for csr in csrs}
+    ok(len(issued) == 60, "disk full: repeats give each its own certificate")
+    ok(brevet.cli("cert", "revoke", first).returncode == 0, "disk full over: revokes")
+    ok(until(lambda: crl_number(brevet) > number and crl_lists(brevet, first), 20),
+       "disk full over: the CRL lists it without being asked to")
+    ok(brevet.stop() == 0, "disk full over: stops in good order")
+    good, text = brevet.verify_audit()
+    ok(good, "disk full: the audit log verifies", text)
+
+
+def full_at_start():
+    """Full before the daemon starts: it waits for room or says so."""
+    brevet = small_disk("8m")
+    brevet.start()
+    secret = brevet.token("--group", "disk", "--uses", "100", "--expires", "1d")
+    brevet.stop()
+    fill(brevet.root / "ballast")
+    _, csr = new_csr(brevet.log.parent, "full-start")
+    brevet.start(wait=False)
+    until(lambda: "DISK_FULL" in text_of(brevet), 15)
+    ok("DISK_FULL" in text_of(brevet), "full at start: the log says so",
+       next((l for l in text_of(brevet).splitlines() if "DISK_FULL" in l), "")[-160:])
+    os.unlink(brevet.root / "ballast")
+
+    def enrolled():
+        try:
+            return brevet.enroll(csr, secret)[0] == 200
+        except OSError:
+            return False
+    ok(until(enrolled, 20), "full at start: serves once there is room, without help")
+    brevet.stop()
+
+
+def map_growth():
+    """The status map needs another megabyte and there is none: a commit that
+    could not be shown in it is not made."""
+    brevet = small_disk("16m")
+    brevet.stop()
+    # the numbers up to just below the map's end are used up
+    brevet.start()
+    secret = brevet.token("--group", "map", "--uses", "1000", "--expires", "1d")
+    brevet.stop()
+    db = brevet.dir / "db/brevet.db"
+    words = ((brevet.dir / "db/status.map").stat().st_size - 4096) // 8
+    moved = run("sqlite3", db, f"UPDATE counter SET n = {words - 4} WHERE name = 'next_seq'")
+    ok(moved.returncode == 0, "map growth: the numbers are moved ahead", moved.stderr)
+    fill(brevet.root / "ballast")
+    with open(brevet.root / "ballast", "r+b") as ballast:  # room for the database only
+        ballast.truncate(ballast.seek(0, 2) - 700000)
+    brevet.start()
+    csrs = [new_csr(brevet.log.parent, f"map-{n}")[1] for n in range(8)]
+    statuses = [brevet.enroll(csr, secret)[0] for csr in csrs]
+    ok(200 in statuses and statuses[-1] == 503, "map growth: refused where the map ends", str(statuses))
+    os.unlink(brevet.root / "ballast")
+    statuses = [brevet.enroll(csr, secret)[0] for csr in csrs]
+    ok(statuses == [200] * 8, "map growth: goes on with room", str(statuses))
+    brevet.stop()
+    good, text = brevet.verify_audit()
+    ok(good, "map growth: the audit log verifies", text)
+
+
+def crl_text(brevet):
+    status, _, body = brevet.http_get("/crl/issuing.crl")
+    shown = subprocess.run(["openssl", "crl", "-inform", "DER", "-noout", "-text",
+                            "-CAfile", str(brevet.dir / "ca/issuing.crt")],
+                           input=body, capture_output=True, check=False)
+    return shown.returncode, shown.stdout.decode() + shown.stderr.decode()
+
+
+def crl_number(brevet):
+    return int(re.search(r"CRL Number: *\n *(\w+)", crl_text(brevet)[1])[1], 0)
+
+
+def crl_is_whole(brevet):
+    code, text = crl_text(brevet)
+    return code == 0 and "verify OK" in text
+
+
+def crl_lists(brevet, serial):
+    return serial.upper() in crl_text(brevet)[1]
 
 
 def read_only():
@@ -116,7 +212,12 @@ def damaged():
 
 
 if __name__ == "__main__":
+    if os.geteuid() != 0:  # mounting needs a namespace of one's own
+        os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--mount",
+                              sys.executable, "-B", *sys.argv])
     disk_full()
+    full_at_start()
+    map_growth()
     read_only()
     damaged()
     finish()

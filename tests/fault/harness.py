@@ -214,6 +214,16 @@ class Brevet:
         finally:
             link.close()
 
+    def http_get(self, path, timeout=10):
+        """From the listener without TLS."""
+        link = http.client.HTTPConnection("127.0.0.1", self.http, timeout=timeout)
+        try:
+            link.request("GET", path)
+            answer = link.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            link.close()
+
     def enroll(self, csr, secret=None, cert=None, key=None, op="simpleenroll",
                timeout=10):
         headers = {"Content-Type": "application/pkcs10"}
