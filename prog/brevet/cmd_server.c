@@ -1,4 +1,4 @@
-/* brevet status, backup */
+/* brevet status, backup, clock */
 #include "command.h"
 
 const struct command cmd_server[] = {
@@ -11,5 +11,10 @@ const struct command cmd_server[] = {
      .verb = "backup",
      .example = "brevet backup /backup/brevet-2026-11-21.db\n",
      .positional = {"FILE", "path", COMMAND_PATH, NULL, NULL}},
+    {.group = "clock",
+     .action = "trust",
+     .summary = "vouch for the present time after the clock jumped",
+     .verb = "clock.trust",
+     .example = "date && brevet clock trust\n"},
     {.group = NULL},
 };

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "core/sequence.h"
+#include "core/sign.h"
 
 /* How much newer than the recorded newest fact a commit must be for the
  * record to move: one small write an hour. */
@@ -90,11 +91,18 @@ batch_fail(struct core *core, enum bv_err err)
     end_jobs(core, err);
 }
 
+/* A time that is not believed is no fact: recorded, it would be believed. */
+static bool
+is_newer(const struct core *core, int64_t now)
+{
+    return now >= core->newest + NEWEST_STEP && sign_clock(core, now) == BV_OK;
+}
+
 static enum bv_err
 record_newest(struct core *core)
 {
     int64_t now = core_now(core);
-    if (now < core->newest + NEWEST_STEP)
+    if (!is_newer(core, now))
         return BV_OK;
     uint8_t buf[8];
     struct sink out = SINK_ARRAY(buf);
@@ -138,7 +146,7 @@ batch_commit(struct core *core)
         core->batch.open = false;
         core->stats.commits++;
         int64_t now = core_now(core);
-        if (now >= core->newest + NEWEST_STEP)
+        if (is_newer(core, now))
             core->newest = now;
         sequence_committed(&core->sequence);
         publish_map(core);

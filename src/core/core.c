@@ -11,6 +11,7 @@
 #include "core/infra.h"
 #include "core/job.h"
 #include "core/sequence.h"
+#include "core/sign.h"
 #include "core/state.h"
 #include "pki/digest.h"
 #include "pki/random.h"
@@ -505,9 +506,41 @@ sync_map(struct core *core, int64_t now)
         log_error("the status map could not be synced err=%s", err_name(err));
 }
 
+/* What was planned by a wrong clock is planned anew. */
+static void
+plan_again(struct core *core, int64_t now)
+{
+    for (size_t i = 0; i < core->num_issuers; i++)
+        if (core->issuers[i].crl_due > now)
+            core->issuers[i].crl_due = now;
+    core->prune_due = core->sync_due = core->checkpoint_due = 0;
+    infra_open(core);
+    if (core->signer != NULL)
+        infra_signer_changed(core);
+}
+
+static bool
+clock_is_right(struct core *core, int64_t now)
+{
+    bool bad = sign_clock(core, now) != BV_OK;
+    if (bad && !core->clock_bad)
+        log_error("the clock cannot be trusted, so nothing is issued or "
+                  "published; set it, or vouch for it with brevet clock trust "
+                  "now=%lld newest_known=%lld",
+                  (long long)now, (long long)core->newest);
+    if (!bad && core->clock_bad) {
+        log_info("the clock is right again");
+        plan_again(core, now);
+    }
+    core->clock_bad = bad;
+    return !bad;
+}
+
 int64_t
 core_tick(struct core *core, int64_t now)
 {
+    if (!clock_is_right(core, now))
+        return TICK_MAX_MS;
     prune(core, now);
     sync_map(core, now);
     int64_t crl = crl_tick(core, now);

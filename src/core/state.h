@@ -145,6 +145,7 @@ struct core {
     struct rates *rates;
 
     int64_t newest; /* newest time among committed facts */
+    bool clock_bad; /* at the last tick; see sign_clock */
     int64_t checkpoint_due, prune_due, sync_due, tls_due;
     bool checkpoint_busy, tls_busy;
     bool broken; /* memory and disk disagree: end the process */

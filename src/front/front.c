@@ -52,6 +52,7 @@ front_status(enum bv_err err)
     case BV_E_BUSY:
     case BV_E_UNAVAILABLE:
     case BV_E_NO_MEMORY:
+    case BV_E_BAD_CLOCK: /* an operator sets it */
     case BV_E_DISK_FULL: /* not 507: clients know what 503 asks of them */
         return 503;
     case BV_E_NO_SPACE:
@@ -59,7 +60,6 @@ front_status(enum bv_err err)
     case BV_E_CORRUPT:
     case BV_E_WRONG_KEY:
     case BV_E_BAD_CONFIG:
-    case BV_E_BAD_CLOCK:
     case BV_E_CRYPTO:
     case BV_E_LINT:
     case BV_E_USAGE:
@@ -170,7 +170,8 @@ retry_of(enum bv_err err, uint32_t asked)
 {
     bool always = err == BV_E_PENDING || err == BV_E_RATE_LIMITED ||
                   err == BV_E_BUSY || err == BV_E_UNAVAILABLE ||
-                  err == BV_E_DISK_FULL || err == BV_E_NO_MEMORY;
+                  err == BV_E_DISK_FULL || err == BV_E_NO_MEMORY ||
+                  err == BV_E_BAD_CLOCK;
     return asked == 0 && always ? RETRY_AFTER : asked;
 }
 

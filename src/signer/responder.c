@@ -21,7 +21,7 @@ struct delegate {
     uint8_t *cert; /* DER; NULL while it waits */
     size_t cert_len;
     uint8_t key_hash[OCSP_KEY_HASH_LEN];
-    int64_t not_after;
+    int64_t not_before, not_after;
 };
 
 struct issuer {
@@ -244,6 +244,7 @@ install(struct issuer *issuer, struct key **key, struct span der)
         return BV_E_NO_MEMORY;
     memcpy(delegate.cert, der.data, der.len);
     delegate.cert_len = der.len;
+    delegate.not_before = cert.not_before;
     delegate.not_after = cert.not_after;
     digest_of(DIGEST_SHA1, cert.spki.key, delegate.key_hash);
     delegate.key = BV_STEAL(*key);
@@ -394,7 +395,7 @@ is_ready(const struct responder *responder, const struct issuer *issuer,
 {
     return responder->map != NULL && responder->serial != NULL &&
            issuer->id != 0 && issuer->now.key != NULL &&
-           issuer->now.not_after > now;
+           issuer->now.not_before <= now && issuer->now.not_after > now;
 }
 
 /* The one issuer of all certificates asked for, or NULL. */
