@@ -70,7 +70,8 @@ struct dev {
     bool waits_io;
     bool ask_binding; /* csrattrs of this connection asked for it */
     enum bv_why why;
-    enum bv_event event; /* for the caller of this step */
+    char said[BV_SAID_MAX + 1]; /* the server's words on it */
+    enum bv_event event;        /* for the caller of this step */
 
     struct bv_connect to; /* what the transport is asked to open */
     bool attrs_done;      /* csrattrs were asked in this attempt */

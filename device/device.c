@@ -323,6 +323,7 @@ dev_settle(struct dev *dev)
     dev->cred_turn = 0;
     dev->forced = false;
     dev->why = BV_WHY_NONE;
+    dev->said[0] = '\0';
 }
 
 /* --- resting --- */
@@ -439,16 +440,30 @@ fail_identity(struct dev *dev, enum bv_why why, uint32_t asked)
     dev->forced = false;
 }
 
+/* Only an answer speaks: not a connection that broke, not a certificate that
+ * was found wrong. */
+static void
+note_said(struct dev *dev, enum bv_why why)
+{
+    bool spoke = why == BV_WHY_UNAUTHORIZED || why == BV_WHY_REJECTED ||
+                 why == BV_WHY_SERVER_ERROR || why == BV_WHY_PENDING ||
+                 why == BV_WHY_PROOF || why == BV_WHY_HTTP;
+    dev->said[0] = '\0';
+    if (spoke)
+        exchange_said(&dev->exchange, dev->said, sizeof(dev->said));
+}
+
 enum bv_err
 dev_fail(struct dev *dev, enum bv_why why)
 {
     bool pending = why == BV_WHY_PENDING && dev->stage == DEV_ENROL;
     uint32_t asked = dev->exchange.retry_after;
-    exchange_close(&dev->exchange, &dev->ports.transport);
     if (why == BV_WHY_PENDING && !pending)
         why = BV_WHY_HTTP; /* 202 to a GET */
+    note_said(dev, why);
     dev->why = why;
     dev->record.why = (uint8_t)why;
+    exchange_close(&dev->exchange, &dev->ports.transport);
     dev->event = pending ? BV_EVENT_PENDING : BV_EVENT_FAILED;
     if (dev->stage == DEV_TRUST_GET)
         fail_trust(dev);
@@ -546,7 +561,8 @@ bv_device_init(struct bv_device *device, const struct bv_config *config,
     *dev = (struct dev){.config = *config, .ports = *ports};
     dev->record = (struct record){.active = BV_SLOT_NONE, .trust = -1};
     dev->stage = DEV_HALT;
-    if (!ports_complete(ports) || !config_fits(config))
+    if (!ports_complete(ports) || !config_fits(config) ||
+        (config->reuse_key && ports->keys.copy == NULL))
         return BV_WHY_CONFIG;
     fill_defaults(&dev->config);
     dev->stage = DEV_LOAD;
@@ -649,6 +665,12 @@ bv_device_status(const struct bv_device *device, struct bv_status *ret_status)
         .http_status = dev->exchange.status,
         .clock_known = dev->when.exact,
     };
+}
+
+const char *
+bv_device_said(const struct bv_device *device)
+{
+    return inside_const(device)->said;
 }
 
 enum bv_port

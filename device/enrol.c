@@ -211,18 +211,33 @@ has_key(struct dev *dev)
            dev_spki(dev, dev_inactive(dev), &spki) == BV_PORT_OK;
 }
 
+/* A new key, or the active one again. Then the certificate in the inactive slot
+ * must go first: its key would fit, and it would pass for a new one that only
+ * waits to be proven. */
+static enum bv_port
+make_key(struct dev *dev)
+{
+    const struct bv_keys *keys = &dev->ports.keys;
+    const struct bv_storage *storage = &dev->ports.storage;
+    enum bv_slot slot = dev_inactive(dev);
+    dev_yield(dev);
+    if (!dev->config.reuse_key || dev->cred != DEV_CRED_ACTIVE)
+        return keys->generate(keys->ctx, slot, dev->config.key_type);
+    enum bv_port erased = storage->erase(storage->ctx, dev_cert_record(slot));
+    return erased == BV_PORT_OK
+               ? keys->copy(keys->ctx, dev->record.active, slot)
+               : erased;
+}
+
 enum bv_err
 dev_stage_key(struct dev *dev)
 {
-    const struct bv_keys *keys = &dev->ports.keys;
     dev->cred = choose(dev);
     if (dev->cred == DEV_CRED_NONE)
         return dev_fail(dev, BV_WHY_CONFIG);
     bool unproven = has_unproven(dev);
     if (!unproven && !has_key(dev)) {
-        dev_yield(dev);
-        enum bv_port made =
-            keys->generate(keys->ctx, dev_inactive(dev), dev->config.key_type);
+        enum bv_port made = make_key(dev);
         if (made == BV_PORT_WANT)
             return BV_E_BUSY;
         if (made != BV_PORT_OK)

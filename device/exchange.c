@@ -40,6 +40,8 @@ exchange_open(struct exchange *exchange, const struct bv_transport *transport,
     if (exchange->state == EXCHANGE_CLOSED) {
         exchange->state = EXCHANGE_OPENING;
         exchange->deadline = now_ms + timeout_ms;
+        exchange->status = 0;
+        exchange->whole = false;
     }
     if (now_ms >= exchange->deadline)
         return fail(exchange, BV_WHY_TIMEOUT);
@@ -58,6 +60,7 @@ exchange_start(struct exchange *exchange, uint8_t *buf, size_t cap,
     exchange->cap = cap;
     exchange->len = request_len;
     exchange->sent = 0;
+    exchange->whole = false;
     exchange->status = 0;
     exchange->retry_after = 0;
     exchange->date = 0;
@@ -246,6 +249,7 @@ exchange_run(struct exchange *exchange, const struct bv_transport *transport,
             break;
         BV_TRY(progress(exchange, &done));
     }
+    exchange->whole = true;
     exchange->state = EXCHANGE_OPEN;
     if (!exchange->response.keep_alive)
         exchange_close(exchange, transport);
@@ -256,6 +260,24 @@ struct span
 exchange_body(const struct exchange *exchange)
 {
     return span_of(exchange->buf + exchange->head_len, exchange->body_len);
+}
+
+void
+exchange_said(const struct exchange *exchange, char *out, size_t cap)
+{
+    struct span type, body = exchange_body(exchange);
+    size_t n = 0;
+    out[0] = '\0';
+    if (!exchange->whole ||
+        !http_field_find(exchange->response.fields, "Content-Type", &type) ||
+        !http_media_type_is(type, "text/plain"))
+        return;
+    for (; n < body.len && n + 1 < cap && body.data[n] != '\n' &&
+           body.data[n] != '\r';
+         n++)
+        out[n] = body.data[n] >= ' ' && body.data[n] <= '~' ? (char)body.data[n]
+                                                            : '?';
+    out[n] = '\0';
 }
 
 bool

@@ -34,6 +34,7 @@ struct exchange {
     size_t body_len;
 
     /* the answer */
+    bool whole; /* head and body are there */
     unsigned status;
     uint32_t retry_after; /* seconds; 0 none */
     int64_t date;         /* Unix seconds; 0 none */
@@ -59,6 +60,9 @@ enum bv_err exchange_run(struct exchange *exchange,
 
 /* exchange_body: the answer's body; it points into buf, and may be changed. */
 struct span exchange_body(const struct exchange *exchange);
+/* exchange_said writes the first line of a text/plain answer, and a NUL: "" if
+ * the last exchange_run was not OK or the answer is of another type. */
+void exchange_said(const struct exchange *exchange, char *out, size_t cap);
 bool exchange_is_open(const struct exchange *exchange);
 void exchange_close(struct exchange *exchange,
                     const struct bv_transport *transport);

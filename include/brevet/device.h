@@ -47,6 +47,8 @@ BV_C_BEGIN
 #define BV_TRUST_MAX 8
 /* The longest device name (common name), octets. */
 #define BV_ID_MAX 64
+/* Of what a server says in its own words when it refuses, octets kept. */
+#define BV_SAID_MAX 120
 /* SANs asked for, and the longest of them. */
 #define BV_SAN_COUNT_MAX 8
 #define BV_SAN_MAX       253
@@ -81,6 +83,9 @@ struct bv_config {
     size_t num_sans;
     enum bv_key_type key_type;
     enum bv_binding binding;
+    bool reuse_key; /* renew with the same key instead of a new one: for keys
+                     * that others have pinned. A new key is the better rule:
+                     * it ends what a stolen one is good for */
 
     /* Credential for the first certificate, and for a device whose own one has
      * expired: a claim code (HTTP Basic, user name = claim_user, default the
@@ -204,6 +209,12 @@ void bv_device_check(struct bv_device *dev);
  * step the phase is BV_PHASE_START. */
 void bv_device_status(const struct bv_device *dev,
                       struct bv_status *ret_status);
+
+/* bv_device_said: the server's own words beside the last failure (the first
+ * line of a text/plain answer): printable ASCII, anything else as '?', at most
+ * BV_SAID_MAX octets; "" when it said nothing. To be shown, never to be acted
+ * upon. Valid until the next step. */
+const char *bv_device_said(const struct bv_device *dev);
 
 /* bv_device_cert reads the active certificate (DER). NONE without one. */
 enum bv_port bv_device_cert(struct bv_device *dev, uint8_t *out, size_t cap,

@@ -136,6 +136,10 @@ struct bv_keys {
      * ECDSA-Sig-Value, RSA PKCS #1 v1.5 with SHA-256, Ed25519. */
     enum bv_port (*sign)(void *ctx, enum bv_slot slot, const uint8_t *message,
                          size_t len, uint8_t *out, size_t cap, size_t *ret_len);
+    /* copy makes the key of slot to (A or B) the same as that of slot from,
+     * durable before OK, for a renewal with the same key. NULL where keys
+     * cannot be copied: then bv_config.reuse_key is not possible. */
+    enum bv_port (*copy)(void *ctx, enum bv_slot from, enum bv_slot to);
     /* destroy erases the key of a slot (A or B). An empty slot is OK. */
     enum bv_port (*destroy)(void *ctx, enum bv_slot slot);
 };

@@ -40,7 +40,8 @@ struct agent_config {
     char *key_type, *renew_at, *binding;
     char *sans[BV_SAN_COUNT_MAX];
     size_t num_sans;
-    char *pem; /* "no": no PEM files beside the state in dir */
+    char *reuse_key; /* "yes": renewals keep the key */
+    char *pem;       /* "no": no PEM files beside the state in dir */
     char *install_dir;
     char *install_cert, *install_key, *install_chain, *install_ca;
     char *install_owner, *install_mode;
@@ -57,6 +58,8 @@ bool config_set(struct agent_config *config, const char *option,
 void config_done(struct agent_config *config);
 /* config_merge takes what config lacks from another one. */
 void config_merge(struct agent_config *config, const struct agent_config *from);
+/* config_place: the folder of an identity of this name, where none is given. */
+void config_place(struct agent_config *config, const char *name);
 /* config_settle makes paths independent of the current folder. */
 void config_settle(struct agent_config *config);
 /* config_each visits what is given, except name and SANs. section: "" or
@@ -67,6 +70,14 @@ void config_each(const struct agent_config *config, config_visit *visit,
                  void *ctx);
 /* config_is_kept: belongs into identity.conf. */
 bool config_is_kept(const char *section, const char *option, const char *value);
+
+/* The program that is told of changes; all zero when none runs. */
+struct hook {
+    pid_t pid;
+    int fd;
+    uint64_t end_ms;
+    const char *reason, *queued;
+};
 
 struct identity {
     const struct agent_config *config;
@@ -81,6 +92,7 @@ struct identity {
     struct bv_san sans[BV_SAN_COUNT_MAX];
     uint8_t addresses[BV_SAN_COUNT_MAX][16];
     char claim[201];
+    struct hook hook;
     uint64_t next_ms; /* CLOCK_BOOTTIME: when a step is due */
 };
 
@@ -95,7 +107,11 @@ void identity_close(struct identity *identity);
 enum bv_event identity_step(struct identity *identity);
 /* identity_exit: the exit status that fits the last failure. */
 enum agent_exit identity_exit(const struct identity *identity);
-/* identity_why: one sentence with all that is known of the last failure. */
+/* identity_why: one sentence with all that is known of the last failure, the
+ * server's own words included; identity_advice: what can be done about it, ""
+ * when that is not known. */
+#define WHY_TEXT_MAX 600
+const char *identity_advice(const struct identity *identity);
 void identity_why(const struct identity *identity, char *out, size_t cap);
 uint64_t identity_now_ms(void);
 
@@ -132,13 +148,30 @@ bool material_leaf(struct identity *identity, struct sink *out);
 void material_path(struct identity *identity, struct sink *out);
 void material_roots(struct identity *identity, struct sink *out);
 
-/* hook_run runs the hook, at most HOOK_SECONDS, and logs how it ended.
- * reason: "enrolled", "renewed", "trust", "repaired". */
+/* hook_start starts the hook, or notes that it must run once more after the one
+ * that is running; nobody waits for it. reason (a constant): "enrolled",
+ * "renewed", "repaired". hook_step looks whether it has ended, ends it after
+ * HOOK_SECONDS, logs how it ended; true while one is running. hook_fd is
+ * readable at its end; -1 when none runs. hook_finish waits. */
 #define HOOK_SECONDS 60
-void hook_run(const struct identity *identity, const char *reason);
+void hook_start(struct identity *identity, const char *reason);
+bool hook_step(struct identity *identity);
+int hook_fd(const struct identity *identity);
+void hook_finish(struct identity *identity);
 
 /* run_service: until SIGTERM or SIGINT. */
 enum agent_exit run_service(struct identity *identities, size_t num);
+
+/* The last attempt, kept in the identity's folder ("last") for status: when,
+ * how it ended ("renewed", "attempt failed" …) and why. A write that fails is
+ * let pass. last_read: all empty when there is none. */
+struct last {
+    int64_t at;
+    char outcome[40], why[WHY_TEXT_MAX];
+};
+void last_write(const struct identity *identity, const char *outcome,
+                const char *why);
+void last_read(const struct identity *identity, struct last *ret_last);
 
 /* status_print: for people or as one JSON array. */
 enum agent_exit status_print(struct identity *identities, size_t num,

@@ -34,6 +34,7 @@ static const struct row rows[] = {
     ROW("binding", binding),
     ROW("hook", hook),
     ROW("pem", pem),
+    ROW("reuse-key", reuse_key),
 };
 
 static const struct row install_rows[] = {
@@ -176,6 +177,15 @@ config_settle(struct agent_config *config)
         make_absolute(paths[i]);
 }
 
+void
+config_place(struct agent_config *config, const char *name)
+{
+    if (config->dir == NULL &&
+        asprintf(&config->dir, AGENT_STATE_DIR "/%s",
+                 strchr(name, '/') == NULL ? name : "default") < 0)
+        config->dir = NULL;
+}
+
 bool
 config_is_kept(const char *section, const char *option, const char *value)
 {
@@ -287,6 +297,7 @@ config_load(const char *path, struct agent_config *identities, size_t *num)
         CFG_STR("binding", NULL, CFGF_NONE),
         CFG_STR("hook", NULL, CFGF_NONE),
         CFG_STR("pem", NULL, CFGF_NONE),
+        CFG_STR("reuse-key", NULL, CFGF_NONE),
         CFG_STR_LIST("san", NULL, CFGF_NONE),
         CFG_SEC("install", install, CFGF_NONE),
         CFG_END(),

@@ -55,44 +55,83 @@ spawn(const char *command, char *const env[], pid_t *ret_pid)
     return err == 0;
 }
 
-/* True when it ended by itself in time. */
-static bool
-wait_for(pid_t pid, int *ret_status)
-{
-    bv_auto_close int fd = pidfd_open(pid, 0);
-    struct pollfd p = {.fd = fd, .events = POLLIN};
-    uint64_t end = identity_now_ms() + HOOK_SECONDS * 1000;
-    bool in_time = false;
-    while (!in_time && identity_now_ms() < end)
-        in_time = poll(&p, 1, (int)(end - identity_now_ms())) > 0;
-    if (!in_time)
-        (void)kill(-pid, SIGKILL);
-    while (waitpid(pid, ret_status, 0) < 0 && errno == EINTR)
-        continue;
-    return in_time;
-}
-
-void
-hook_run(const struct identity *identity, const char *reason)
+static void
+begin(struct identity *identity, const char *reason)
 {
     char text[3][4200];
     char *env[ENVIRONMENT_MAX + 4];
-    const char *command = identity->config->hook,
-               *name = identity->config->name;
-    pid_t pid;
-    int status = 0;
-    if (command == NULL)
-        return;
+    struct hook *hook = &identity->hook;
     make_environment(identity, reason, text, env);
-    if (!spawn(command, env, &pid))
-        log_error("hook cannot be started identity=%s reason=\"%s\"", name,
-                  strerror(errno));
-    else if (!wait_for(pid, &status))
+    if (!spawn(identity->config->hook, env, &hook->pid)) {
+        log_error("hook cannot be started identity=%s reason=\"%s\"",
+                  identity->config->name, strerror(errno));
+        hook->pid = 0;
+        return;
+    }
+    hook->fd = pidfd_open(hook->pid, 0);
+    hook->reason = reason;
+    hook->end_ms = identity_now_ms() + HOOK_SECONDS * 1000;
+}
+
+void
+hook_start(struct identity *identity, const char *reason)
+{
+    if (identity->config->hook == NULL)
+        return;
+    if (identity->hook.pid != 0)
+        identity->hook.queued = reason;
+    else
+        begin(identity, reason);
+}
+
+static void
+report(const struct identity *identity, int status, bool in_time)
+{
+    const char *name = identity->config->name;
+    if (!in_time)
         log_error("hook stopped after %d s identity=%s", HOOK_SECONDS, name);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        log_info("hook done identity=%s cause=%s", name, reason);
+        log_info("hook done identity=%s cause=%s", name, identity->hook.reason);
     else
         log_error("hook failed identity=%s status=%d", name,
                   WIFEXITED(status) ? WEXITSTATUS(status)
                                     : 128 + WTERMSIG(status));
+}
+
+int
+hook_fd(const struct identity *identity)
+{
+    return identity->hook.pid == 0 ? -1 : identity->hook.fd;
+}
+
+bool
+hook_step(struct identity *identity)
+{
+    struct hook *hook = &identity->hook;
+    int status = 0;
+    if (hook->pid == 0)
+        return false;
+    bool in_time = identity_now_ms() < hook->end_ms;
+    if (!in_time)
+        (void)kill(-hook->pid, SIGKILL);
+    pid_t ended = waitpid(hook->pid, &status, in_time ? WNOHANG : 0);
+    if (ended == 0 || (ended < 0 && errno == EINTR))
+        return true;
+    report(identity, status, in_time);
+    if (hook->fd >= 0)
+        (void)close(hook->fd);
+    const char *queued = hook->queued;
+    *hook = (struct hook){0};
+    if (queued != NULL)
+        begin(identity, queued);
+    return hook->pid != 0;
+}
+
+void
+hook_finish(struct identity *identity)
+{
+    while (hook_step(identity)) {
+        struct pollfd p = {.fd = identity->hook.fd, .events = POLLIN};
+        (void)poll(&p, 1, identity->hook.fd >= 0 ? 1000 : 20);
+    }
 }

@@ -244,6 +244,23 @@ take_claim(struct identity *identity)
 }
 
 static bool
+is_yes(const char *value)
+{
+    return value != NULL && strcmp(value, "yes") == 0;
+}
+
+static bool
+take_switch(const struct identity *identity, const char *name,
+            const char *value)
+{
+    char what[64];
+    if (value == NULL || is_yes(value) || strcmp(value, "no") == 0)
+        return true;
+    (void)snprintf(what, sizeof(what), "%s must be yes or no", name);
+    return complain(identity, what, value);
+}
+
+static bool
 take_settings(struct identity *identity)
 {
     const struct agent_config *config = identity->config;
@@ -251,8 +268,12 @@ take_settings(struct identity *identity)
     identity->settings.not_before_build = RELEASE_TIME;
     identity->settings.factory =
         config->factory_cert != NULL && config->factory_key != NULL;
+    identity->settings.reuse_key = is_yes(config->reuse_key);
     identity->settings.work = identity->work;
     identity->settings.work_len = BV_WORK_SIZE;
+    if (!take_switch(identity, "reuse-key", config->reuse_key) ||
+        !take_switch(identity, "pem", config->pem))
+        return false;
     if (!take_url(identity) || !take_key_type(identity) ||
         !take_numbers(identity) || !take_sans(identity) ||
         !take_fingerprint(identity) || !take_anchors(identity) ||
@@ -269,13 +290,9 @@ take_settings(struct identity *identity)
 static bool
 open_dir(struct identity *identity, bool reader)
 {
-    char dir[4096];
-    const struct agent_config *config = identity->config;
-    int n = config->dir != NULL ? snprintf(dir, sizeof(dir), "%s", config->dir)
-                                : snprintf(dir, sizeof(dir),
-                                           AGENT_STATE_DIR "/%s", config->name);
-    if (n < 0 || (size_t)n >= sizeof(dir))
-        return complain(identity, "dir is too long", NULL);
+    const char *dir = identity->config->dir;
+    if (dir == NULL)
+        return complain(identity, strerror(ENOMEM), NULL);
     identity->posix = reader ? bv_posix_open_reader(dir) : bv_posix_open(dir);
     if (identity->posix != NULL)
         return true;
@@ -346,6 +363,57 @@ identity_now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+const char *
+identity_advice(const struct identity *identity)
+{
+    struct bv_status status;
+    bv_device_status(&identity->device, &status);
+    switch (status.why) {
+    case BV_WHY_UNAUTHORIZED:
+        return status.active != BV_SLOT_NONE
+                   ? "ask the operator whether this device was revoked; a "
+                     "fresh claim code enrols it again in another --dir"
+                   : "the claim code may be mistyped, used up, expired or for "
+                     "another device; the operator makes one with: brevet "
+                     "token create --device ID";
+    case BV_WHY_PENDING:
+        return "the operator approves it with: brevet device approve ID; "
+               "then run this again, or use --wait or run";
+    case BV_WHY_REJECTED:
+        return "the server's profile may not allow this --id, --san or "
+               "--key-type";
+    case BV_WHY_CONFIG:
+        return "give --claim-code-file with a fresh code, or --factory-cert "
+               "and --factory-key";
+    case BV_WHY_CONNECT:
+    case BV_WHY_TIMEOUT:
+        return "check --url and the network";
+    case BV_WHY_SERVER_REFUSED:
+    case BV_WHY_FINGERPRINT:
+    case BV_WHY_CHAIN:
+        return "compare --ca-fingerprint or --ca-file with the root "
+               "certificate of the server's CA";
+    case BV_WHY_WRONG_NAME:
+        return "the server gives other names than --id and --san ask for";
+    case BV_WHY_DATES:
+        return "check this machine's clock";
+    case BV_WHY_STORAGE:
+    case BV_WHY_KEY:
+        return "check space and rights in the identity's folder";
+    case BV_WHY_PROOF:
+    case BV_WHY_NONE:
+    case BV_WHY_CUT:
+    case BV_WHY_HTTP:
+    case BV_WHY_TOO_LARGE:
+    case BV_WHY_SERVER_ERROR:
+    case BV_WHY_BAD_ANSWER:
+    case BV_WHY_WRONG_KEY:
+    case BV_WHY_BINDING:
+        break;
+    }
+    return "";
+}
+
 void
 identity_why(const struct identity *identity, char *out, size_t cap)
 {
@@ -360,10 +428,12 @@ identity_why(const struct identity *identity, char *out, size_t cap)
     if (status.why == BV_WHY_UNAUTHORIZED || status.why == BV_WHY_REJECTED ||
         status.why == BV_WHY_SERVER_ERROR || status.why == BV_WHY_HTTP)
         (void)snprintf(http, sizeof(http), " (HTTP %u)", status.http_status);
-    (void)snprintf(out, cap, "%s%s%s%s%s", bv_why_text(status.why), http,
-                   from_tls && detail[0] != '\0' ? " (" : "",
-                   from_tls ? detail : "",
-                   from_tls && detail[0] != '\0' ? ")" : "");
+    const char *said = bv_device_said(&identity->device);
+    (void)snprintf(
+        out, cap, "%s%s%s%s%s%s%s%s", bv_why_text(status.why), http,
+        said[0] != '\0' ? ": \"" : "", said, said[0] != '\0' ? "\"" : "",
+        from_tls && detail[0] != '\0' ? " (" : "", from_tls ? detail : "",
+        from_tls && detail[0] != '\0' ? ")" : "");
 }
 
 static void
@@ -372,13 +442,14 @@ hand_over(struct identity *identity, const char *reason)
     bool changed = false;
     if (install_all(identity, &changed) &&
         (changed || strcmp(reason, "repaired") != 0))
-        hook_run(identity, reason);
+        hook_start(identity, reason);
 }
 
 static void
 log_identity(struct identity *identity, const char *what)
 {
     struct bv_status status;
+    last_write(identity, what, "");
     bv_device_status(&identity->device, &status);
     log_info("%s identity=%s id=%s not_after=%lld renew_at=%lld "
              "generation=%u",
@@ -391,9 +462,10 @@ static void
 log_failure(const struct identity *identity, const char *what)
 {
     struct bv_status status;
-    char why[400];
+    char why[WHY_TEXT_MAX];
     bv_device_status(&identity->device, &status);
     identity_why(identity, why, sizeof(why));
+    last_write(identity, what, why);
     log_warn("%s identity=%s reason=\"%s\" attempt=%u retry_in=%us", what,
              identity->config->name, why, status.attempts, status.retry_after);
 }

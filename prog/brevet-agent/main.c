@@ -35,6 +35,7 @@ static const char usage[] =
     "  --ca-fingerprint HEX      SHA-256 of the CA certificate to trust\n"
     "  --factory-cert FILE --factory-key FILE   the manufacturer's identity\n"
     "  --key-type TYPE           p256 p384 ed25519 rsa2048 rsa3072 rsa4096\n"
+    "  --reuse-key               renew with the same key\n"
     "  --san dns:NAME|ip:ADDR|uri:URI|email:ADDR   (repeatable)\n"
     "  --no-pem                  no cert.pem, key.pem … in DIR\n"
     "  --install-dir PATH        the same files in a folder elsewhere\n"
@@ -56,6 +57,7 @@ enum {
     OPT_WAIT,
     OPT_VERBOSE,
     OPT_NO_PEM,
+    OPT_REUSE_KEY,
     OPT_FIELD
 };
 
@@ -79,6 +81,7 @@ static const struct option options[] = {
     {"key-type", required_argument, NULL, OPT_FIELD},
     {"san", required_argument, NULL, OPT_FIELD},
     {"install-dir", required_argument, NULL, OPT_FIELD},
+    {"reuse-key", no_argument, NULL, OPT_REUSE_KEY},
     {"no-pem", no_argument, NULL, OPT_NO_PEM},
     {"install-cert", required_argument, NULL, OPT_FIELD},
     {"install-key", required_argument, NULL, OPT_FIELD},
@@ -131,6 +134,9 @@ read_options(int argc, char **argv, struct arguments *args,
         case OPT_VERBOSE:
             args->verbose = true;
             break;
+        case OPT_REUSE_KEY:
+            (void)config_set(&args->configs[0], "reuse-key", "yes");
+            break;
         case OPT_NO_PEM:
             (void)config_set(&args->configs[0], "pem", "no");
             break;
@@ -150,19 +156,26 @@ read_options(int argc, char **argv, struct arguments *args,
     return true;
 }
 
+static bool
+load_file(struct arguments *args)
+{
+    const char *path =
+        args->config_path != NULL ? args->config_path : AGENT_CONFIG;
+    if (!config_load(path, args->configs, &args->num_configs))
+        return false;
+    for (size_t i = 0; i < args->num_configs; i++)
+        config_place(&args->configs[i], args->configs[i].name);
+    return true;
+}
+
 /* One identity of the command line: what its folder remembers, then names. */
 static bool
 fill(struct agent_config *config)
 {
-    char dir[4096];
     const char *name = config->name != NULL ? config->name
-                       : config->id != NULL && strchr(config->id, '/') == NULL
-                           ? config->id
-                           : "default";
-    if (config->dir == NULL) {
-        (void)snprintf(dir, sizeof(dir), AGENT_STATE_DIR "/%s", name);
-        (void)config_set(config, "dir", dir);
-    }
+                       : config->id != NULL ? config->id
+                                            : "default";
+    config_place(config, name);
     if (!saved_load(config->dir, config))
         return false;
     if (config->name == NULL)
@@ -176,9 +189,7 @@ static bool
 load(struct arguments *args)
 {
     if (!args->has_fields)
-        return config_load(args->config_path != NULL ? args->config_path
-                                                     : AGENT_CONFIG,
-                           args->configs, &args->num_configs);
+        return load_file(args);
     if (args->config_path != NULL) {
         fprintf(stderr, "brevet-agent: a file or options, not both\n");
         return false;
@@ -233,9 +244,12 @@ sleep_for(struct identity *identity)
 static enum agent_exit
 tell_failure(struct identity *identity)
 {
-    char why[400];
+    char why[WHY_TEXT_MAX];
+    const char *advice = identity_advice(identity);
     identity_why(identity, why, sizeof(why));
-    fprintf(stderr, "brevet-agent: %s: %s\n", identity->config->name, why);
+    fprintf(stderr, "brevet-agent: %s: %s\n%s%s%s", identity->config->name, why,
+            advice[0] != '\0' ? "  next: " : "", advice,
+            advice[0] != '\0' ? "\n" : "");
     return identity_exit(identity);
 }
 
@@ -303,6 +317,7 @@ each(const struct arguments *args, size_t num, bool renew)
     for (size_t i = 0; i < num; i++) {
         enum agent_exit exit = renew ? renew_one(&identities[i], args->force)
                                      : enroll_one(&identities[i], args->wait);
+        hook_finish(&identities[i]);
         worst = exit != AGENT_OK ? exit : worst;
     }
     return worst;

@@ -91,7 +91,7 @@ repair(struct identity *identity)
     if (status.active != BV_SLOT_NONE &&
         !bv_device_waits_io(&identity->device) &&
         install_all(identity, &changed) && changed)
-        hook_run(identity, "repaired");
+        hook_start(identity, "repaired");
 }
 
 /* SIGHUP: look again now, a pause after failures included. */
@@ -143,17 +143,21 @@ collect(struct identity *identities, size_t num, const struct waits *waits,
         soonest = at < soonest ? at : soonest;
         polls[3 + i] =
             (struct pollfd){.fd = on_socket ? fd : -1, .events = events};
+        polls[3 + num + i] =
+            (struct pollfd){.fd = hook_fd(identity), .events = POLLIN};
+        if (identity->hook.pid != 0 && identity->hook.end_ms < soonest)
+            soonest = identity->hook.end_ms;
         if (on_socket)
             identity->next_ms = at;
     }
     arm_steps(waits->steps, soonest);
-    return 3 + num;
+    return 3 + 2 * num;
 }
 
 static bool
 turn(struct identity *identities, size_t num, const struct waits *waits)
 {
-    struct pollfd polls[3 + AGENT_IDENTITIES_MAX];
+    struct pollfd polls[3 + 2 * AGENT_IDENTITIES_MAX];
     size_t num_polls = collect(identities, num, waits, polls);
     if (poll(polls, (nfds_t)num_polls, -1) < 0)
         return errno == EINTR;
@@ -161,9 +165,11 @@ turn(struct identity *identities, size_t num, const struct waits *waits)
         return false;
     take_timers(waits, identities, num);
     uint64_t now = identity_now_ms();
-    for (size_t i = 0; i < num; i++)
+    for (size_t i = 0; i < num; i++) {
         if (polls[3 + i].revents != 0 || now >= identities[i].next_ms)
             (void)identity_step(&identities[i]);
+        (void)hook_step(&identities[i]);
+    }
     return true;
 }
 
@@ -184,6 +190,8 @@ run_service(struct identity *identities, size_t num)
     while (turn(identities, num, &waits))
         continue;
     notify("STOPPING=1");
+    for (size_t i = 0; i < num; i++)
+        hook_finish(&identities[i]);
     log_info("stopped");
     (void)close(waits.signals);
     (void)close(waits.steps);

@@ -95,12 +95,12 @@ test_cut_enrolment_by_fingerprint(void **state)
 }
 
 static void
-test_cut_renewal(void **state)
+cut_renewal(bool reuse_key)
 {
-    (void)state;
     long fuse = 0;
     for (;; fuse++) {
         world_init(&world);
+        world.reuse_key = reuse_key;
         enrol();
         world_pass(&world, 80 * DAY * 1000); /* due, ten days left */
         if (!run_until_cut(fuse, BV_EVENT_RENEWED, false))
@@ -118,6 +118,45 @@ test_cut_renewal(void **state)
 }
 
 /* Cut again and again at random; the identity never stops working. */
+static void
+test_cut_renewal(void **state)
+{
+    (void)state;
+    cut_renewal(false);
+}
+
+static void
+test_cut_renewal_same_key(void **state)
+{
+    (void)state;
+    cut_renewal(true);
+}
+
+/* The key stays, the certificate does not: an older one whose key fits too is
+ * never taken for a new one, and a failed attempt does not change that. */
+static void
+test_same_key(void **state)
+{
+    struct bv_status status;
+    (void)state;
+    world.reuse_key = true;
+    enrol();
+    for (unsigned n = 2; n < 6; n++) {
+        bv_device_status(&device, &status);
+        int64_t end = status.not_after;
+        world.mood = MOOD_BROKEN;
+        assert_true(world_run(&world, &device, BV_EVENT_FAILED, LONG));
+        world.mood = MOOD_HONEST;
+        assert_true(world_run(&world, &device, BV_EVENT_RENEWED, LONG));
+        bv_device_status(&device, &status);
+        assert_true(status.not_after > end);
+        assert_int_equal(status.generation, n);
+        assert_int_equal(world.issued, n);
+    }
+    assert_int_equal(world.generated, 1);
+    assert_true(world_works(&world));
+}
+
 static void
 test_cut_for_years(void **state)
 {
@@ -193,6 +232,41 @@ test_truncation_at_each_octet(void **state)
             assert_true(world_works(&world));
     }
     assert_true(world_works(&world));
+}
+
+/* A first enrolment, trust included, cut at each octet of whatever the server
+ * sends: nothing half is ever taken up, and the next try gets there. */
+static void
+truncate_enrolment(bool by_fingerprint)
+{
+    bool whole = false;
+    for (size_t at = 0; !whole; at++) {
+        assert_true(at < 3000);
+        world_init(&world);
+        world.mood = MOOD_CUT;
+        world.cut_at = at;
+        world_boot(&world, &device, by_fingerprint);
+        whole = !world_run(&world, &device, BV_EVENT_FAILED, 10);
+        assert_int_equal(world_works(&world), whole);
+        world.mood = MOOD_HONEST;
+        assert_true(whole ||
+                    world_run(&world, &device, BV_EVENT_ENROLLED, DAY));
+        assert_true(world_works(&world));
+    }
+}
+
+static void
+test_truncated_enrolment(void **state)
+{
+    (void)state;
+    truncate_enrolment(false);
+}
+
+static void
+test_truncated_enrolment_by_fingerprint(void **state)
+{
+    (void)state;
+    truncate_enrolment(true);
 }
 
 static void
@@ -415,10 +489,17 @@ main(void)
         cmocka_unit_test_setup_teardown(test_cut_enrolment_by_fingerprint,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_renewal, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_cut_renewal_same_key, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_same_key, setup, teardown),
         cmocka_unit_test_setup_teardown(test_cut_for_years, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hostile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_truncation_at_each_octet, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_truncated_enrolment, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_truncated_enrolment_by_fingerprint,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_retry_after_is_kept, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pause_survives_restart, setup,

@@ -398,6 +398,21 @@ port_sign(void *ctx, enum bv_slot slot, const uint8_t *message, size_t len,
 }
 
 static enum bv_port
+port_copy(void *ctx, enum bv_slot from, enum bv_slot to)
+{
+    struct world *world = ctx;
+    burn(world);
+    EVP_PKEY_free(world->keys[to]);
+    world->keys[to] = NULL;
+    burn(world); /* here too the old one may be gone already */
+    if (world->keys[from] == NULL || EVP_PKEY_up_ref(world->keys[from]) != 1)
+        return BV_PORT_FAILED;
+    world->keys[to] = world->keys[from];
+    burn(world);
+    return BV_PORT_OK;
+}
+
+static enum bv_port
 port_destroy(void *ctx, enum bv_slot slot)
 {
     struct world *world = ctx;
@@ -563,8 +578,8 @@ world_boot(struct world *world, struct bv_device *device, bool by_fingerprint)
     ports.clock = (struct bv_clock){world, port_now};
     ports.random = (struct bv_random){world, port_random};
     ports.storage = (struct bv_storage){world, port_get, port_set, port_erase};
-    ports.keys = (struct bv_keys){world, port_generate, port_public, port_sign,
-                                  port_destroy};
+    ports.keys = (struct bv_keys){world,     port_generate, port_public,
+                                  port_sign, port_copy,     port_destroy};
     ports.transport = (struct bv_transport){
         world, port_open, port_send, port_recv, port_binding, port_close};
     struct bv_config config = {
@@ -575,6 +590,7 @@ world_boot(struct world *world, struct bv_device *device, bool by_fingerprint)
         .num_anchors = by_fingerprint ? 0 : 1,
         .fingerprint = by_fingerprint ? world->digest : NULL,
         .not_before_build = START - 86400,
+        .reuse_key = world->reuse_key,
         .work = world->work,
         .work_len = sizeof(world->work),
     };

@@ -65,6 +65,7 @@ struct world {
     bool rolled; /* cacerts show new_root and link too */
     uint32_t retry_after;
     unsigned contacts, issued, refused_writes, writes, generated;
+    bool reuse_key; /* the device renews with the same key */
     bool read_only; /* flash refuses writes */
     uint64_t serial;
     int64_t disowned_from; /* MOOD_DISOWN: issued at or after this */

@@ -141,6 +141,24 @@ sign(void *ctx, enum bv_slot slot, const uint8_t *message, size_t len,
 }
 
 static enum bv_port
+copy(void *ctx, enum bv_slot from, enum bv_slot to)
+{
+    char pem[KEY_FILE_MAX];
+    size_t len = 0;
+    struct bv_openssl *openssl = ctx;
+    enum bv_port got =
+        bv_openssl_key_pem(openssl, from, pem, sizeof(pem), &len);
+    if (got == BV_PORT_OK)
+        got = to == BV_SLOT_A || to == BV_SLOT_B
+                  ? file_replace(openssl->dir, file_of(to), pem, len)
+                  : BV_PORT_FAILED;
+    OPENSSL_cleanse(pem, sizeof(pem));
+    return got == BV_PORT_OK
+               ? BV_PORT_OK
+               : openssl_note_errno(openssl, BV_PORT_FAILED, "copying a key");
+}
+
+static enum bv_port
 destroy(void *ctx, enum bv_slot slot)
 {
     struct bv_openssl *openssl = ctx;
@@ -152,7 +170,7 @@ destroy(void *ctx, enum bv_slot slot)
 struct bv_keys
 keys_port(struct bv_openssl *openssl)
 {
-    return (struct bv_keys){openssl, generate, public_key, sign, destroy};
+    return (struct bv_keys){openssl, generate, public_key, sign, copy, destroy};
 }
 
 enum bv_port
