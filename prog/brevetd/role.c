@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 #include "pki/digest.h"
 #include "proc/identity.h"
@@ -58,9 +59,27 @@ paths_of(const struct role *role)
     return paths;
 }
 
+/* A sanitizer reserves terabytes of shadow and looks for leaks by tracing its
+ * own process through /proc: behind the wall it could do neither. Such a build
+ * is for tests; what ends users run has the wall. */
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_WALL false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_WALL false
+#endif
+#endif
+#ifndef HAS_WALL
+#define HAS_WALL true
+#endif
+
 static enum bv_err
 confine(const struct role *role)
 {
+    if (!HAS_WALL) {
+        log_warn("missing walls: built with a sanitizer");
+        return BV_OK;
+    }
     struct sandbox_state state;
     bv_auto_free struct paths *paths = paths_of(role);
     if (paths == NULL)
@@ -93,7 +112,9 @@ static enum bv_err
 begin(struct role *role)
 {
     const struct proc_row *row = table_row(role->is);
-    BV_TRY(identity_harden(row->data_mb, row->files));
+    (void)umask(077);
+    if (HAS_WALL)
+        BV_TRY(identity_harden(row->data_mb, row->files));
     BV_TRY(role_begin(role->is, &role->parent, &role->gifts));
     struct bundle bundle = role->gifts.bundle;
     role->gifts.bundle = (struct bundle){0};

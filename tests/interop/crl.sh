@@ -52,7 +52,7 @@ openssl_check() { # NAME
 }
 check "openssl verify -crl_check accepts the good one" openssl_check c2
 refuse "and refuses the revoked one" openssl_check c1
-check "because it is revoked" grep -q 'certificate revoked' "$work/check.log"
+check "because it is revoked" grep -q 'certificate revoked' "$work/refused.log"
 
 # --- GnuTLS ---
 certtool --crl-info --infile "$work/issuing.pem" >"$work/text" 2>&1
@@ -63,10 +63,7 @@ cat "$work/c2.crt" "$issuing" >"$work/c2.chain"
 check "certtool verifies the chain" certtool --verify --load-ca-certificate "$root" --infile "$work/c2.chain"
 
 # --- NSS ---
-mkdir "$work/nss"
-nss() { certutil "$@" -d "sql:$work/nss"; }
-nss -N --empty-password
-nss -A -n root -t C,C,C -i "$root" && nss -A -n issuing -t ,, -i "$issuing"
+nss_database || bail "no NSS database"
 nss -A -n c1 -t ,, -i "$work/c1.crt" && nss -A -n c2 -t ,, -i "$work/c2.crt"
 check "certutil -V accepts the certificate of a client" nss -V -n c2 -u C
 check "crlutil takes the CRL" crlutil -I -i "$work/issuing.der" -d "sql:$work/nss"

@@ -106,10 +106,10 @@ new_csr f6
 post simpleenroll "$work/f6.b64" --user "f6:$(token --device f6)" -H 'Transfer-Encoding: chunked'
 equal "a chunked body" 200 "$status"
 new_csr f7
-post simpleenroll "$work/f7.b64" --user "f7:$(token --device f7)" -H 'Content-Type: Application/PKCS10; charset=x'
+media='Application/PKCS10; charset=x' post simpleenroll "$work/f7.b64" --user "f7:$(token --device f7)"
 equal "the media type in other letters and with parameters" 200 "$status"
 new_csr f8
-post simpleenroll "$work/f8.b64" --user "f8:$(token --device f8)" -H 'Content-Type: text/plain'
+media=text/plain post simpleenroll "$work/f8.b64" --user "f8:$(token --device f8)"
 equal "a wrong media type is 415" 415 "$status"
 post simpleenroll "$work/f8.der" --user "f8:$(token --device f8)"
 equal "raw DER is refused" 400 "$status"

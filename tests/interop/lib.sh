@@ -14,6 +14,7 @@ bin_brevet=$build/prog/brevet/brevet
 bin_brevetd=$build/prog/brevetd/brevetd
 failures=0
 daemon=
+daemon_status=
 work=$(mktemp -d "${TMPDIR:-/tmp}/brevet-interop.XXXXXX")
 ca=$work/ca
 
@@ -34,7 +35,7 @@ trap 'exit 130' INT TERM
 # ok STATUS TEXT [EVIDENCE]: one test
 ok() {
     if [ "$1" -eq 0 ]; then
-        echo "ok - $2${3:+ ($3)}"
+        echo "ok - $2"
     else
         echo "not ok - $2${3:+ ($3)}"
         failures=$((failures + 1))
@@ -52,11 +53,12 @@ check() {
     fi
 }
 
-# refuse TEXT COMMAND...: a test that holds when the command fails
+# refuse TEXT COMMAND...: a test that holds when the command fails; what it said
+# is in $work/refused.log
 refuse() {
     local text=$1
     shift
-    if "$@" >"$work/check.log" 2>&1; then
+    if "$@" >"$work/refused.log" 2>&1; then
         ok 1 "$text" "it succeeded"
     else
         ok 0 "$text"
@@ -72,7 +74,19 @@ equal() {
     fi
 }
 
-finish() { exit $((failures > 0)); }
+# finish: the daemon ends, its roles look for leaks if they were built to, and
+# no log may hold a complaint of a sanitizer or the trace of a role that died.
+finish() {
+    local started=$daemon
+    stop_daemon
+    if [ -n "$started" ]; then
+        equal "the daemon ends well" 0 "$daemon_status"
+        grep -hE 'AddressSanitizer|LeakSanitizer|runtime error:|role ended|Assertion' "$work"/*.log >"$work/complaints" 2>/dev/null
+        ok $(($(wc -l <"$work/complaints") > 0)) "no role died, leaked or stepped outside its memory" \
+            "$(head -n 1 "$work/complaints" | cut -c1-160)"
+    fi
+    exit $((failures > 0))
+}
 
 bail() {
     echo "not ok - $*"
@@ -97,16 +111,32 @@ until_true() { # SECONDS COMMAND...
     done
 }
 
+# free_port: below the range clients take their own ports from, so that none of
+# them sits on it when the daemon comes.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    python3 - <<'PY'
+import random, socket
+while True:
+    port = random.randrange(10000, 32000)
+    with socket.socket() as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        print(port)
+        break
+PY
 }
 
 # --- the installation ---
 
 brevet() { "$bin_brevet" --dir "$ca" "$@"; }
 
-# install [CONFIGURATION]: brevet init, and more text for brevet.conf
+# install_brevet [CONFIGURATION [init options...]]: brevet init, and more text
+# for brevet.conf
 install_brevet() {
+    local more=${1:-}
+    [ $# -gt 0 ] && shift
     https_port=$(free_port)
     http_port=$(free_port)
     https=https://localhost:$https_port
@@ -115,9 +145,9 @@ install_brevet() {
     (umask 077 && echo "a passphrase for tests" >"$work/passphrase")
     "$bin_brevet" init --dir "$ca" --name "Interop" --host localhost --host 127.0.0.1 \
         --https "127.0.0.1:$https_port" --http "127.0.0.1:$http_port" \
-        --passphrase-file "$work/passphrase" >"$work/init.log" 2>&1 ||
+        --passphrase-file "$work/passphrase" "$@" >"$work/init.log" 2>&1 ||
         { sed 's/^/# /' "$work/init.log"; bail "brevet init failed"; }
-    printf '%s\n' "${1:-}" >>"$ca/brevet.conf"
+    printf '%s\n' "$more" >>"$ca/brevet.conf"
     root=$ca/ca/root.crt
     issuing=$ca/ca/issuing.crt
     cat "$root" "$issuing" >"$work/trust.pem"
@@ -135,6 +165,7 @@ stop_daemon() {
     [ -n "$daemon" ] || return 0
     kill "$daemon" 2>/dev/null
     wait "$daemon" 2>/dev/null
+    daemon_status=$?
     daemon=
 }
 
@@ -161,12 +192,12 @@ renew_csr() {
 }
 
 # post PATH BODYFILE [curl arguments]: sets status, leaves $work/answer and
-# $work/head
+# $work/head; media=TYPE before it is another Content-Type
 post() {
     local path=$1 body=$2
     shift 2
     status=$(curl -s --cacert "$root" -o "$work/answer" -D "$work/head" -w '%{http_code}' \
-        -H 'Content-Type: application/pkcs10' --data-binary "@$body" "$@" "$est/$path")
+        -H "Content-Type: ${media:-application/pkcs10}" --data-binary "@$body" "$@" "$est/$path")
 }
 
 get() { # URL [curl arguments]
@@ -184,6 +215,13 @@ answer_certs() {
     base64 -d <"$work/answer" | openssl pkcs7 -inform DER -print_certs 2>/dev/null |
         sed -n '/BEGIN/,/END/p' >"$1" && [ -s "$1" ]
 }
+
+# nss_database: $work/nss with our CAs; nss runs certutil on it
+nss_database() {
+    mkdir "$work/nss"
+    nss -N --empty-password && nss -A -n root -t CT,C,C -i "$root" && nss -A -n issuing -t ,, -i "$issuing"
+}
+nss() { certutil "$@" -d "sql:$work/nss"; }
 
 # enroll NAME [openssl req arguments]: NAME.key, NAME.crt with a fresh claim code
 enroll() {

@@ -7,10 +7,7 @@ need certutil vfychain openssl curl jq
 install_brevet
 start_daemon
 enroll n1 || bail "no certificate for n1"
-mkdir "$work/nss"
-certutil -N --empty-password -d "sql:$work/nss"
-certutil -A -n root -t C,C,C -i "$root" -d "sql:$work/nss"
-certutil -A -n issuing -t ,, -i "$issuing" -d "sql:$work/nss"
+nss_database || bail "no NSS database"
 
 chain() { # METHOD: ocsp or crl
     vfychain -d "sql:$work/nss" -pp -u 0 -g leaf -m "$1" -s failIfNoInfo -a "$work/n1.crt"
@@ -22,6 +19,6 @@ ok $? "NSS accepts the chain and the CRL"
 brevet cert revoke --device n1 --reason keyCompromise >/dev/null && brevet crl publish >/dev/null
 ok $? "revoke and publish"
 refuse "NSS refuses the revoked certificate by OCSP" chain ocsp
-check "because it is revoked" grep -qi revoked "$work/check.log"
+check "because it is revoked" grep -qi revoked "$work/refused.log"
 
 finish
