@@ -87,5 +87,12 @@ check "brevet backup into DIR/db" brevet backup "$ca/db/backup.db"
 check "the copy verifies" brevet audit verify --db "$ca/db/backup.db"
 brevet audit checkpoint >checkpoint.txt
 check "the log holds the checkpoint kept" brevet audit verify --known checkpoint.txt
+mkdir log
+check "brevet audit export" brevet audit export log
+reader=$OLDPWD/tests/interop/lib/audit_check.py
+check "a reader written from internals/audit-log.md verifies it" python3 -B "$reader" log "$ca/ca/log.pub"
+entries=$(find log/tile/entries -type f | head -n 1)
+printf 'X' | dd of="$entries" bs=1 seek=100 conv=notrunc 2>/dev/null
+refuse "and sees one octet changed" python3 -B "$reader" log "$ca/ca/log.pub"
 cd - >/dev/null || exit 1
 finish
