@@ -2,7 +2,7 @@
 _brevet_agent() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} word
     local options="--config --force --json --wait --verbose --help --version --url --id --name --dir --claim-code-file
-        --ca-file --ca-fingerprint --factory-cert --factory-key --key-type --san --install-cert --install-key
+        --ca-file --ca-fingerprint --factory-cert --factory-key --key-type --reuse-key --san --install-cert --install-key
         --install-chain --install-ca --install-dir --no-pem --install-owner --install-mode --hook --renew-at --binding"
     COMPREPLY=()
     case $prev in
