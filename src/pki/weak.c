@@ -30,7 +30,7 @@ weak_text(enum weak why)
     case WEAK_NONE:
         return "no weakness found";
     case WEAK_RSA_SIZE:
-        return "the RSA modulus is too short or too long";
+        return "the RSA modulus is too short, too long or not whole octets";
     case WEAK_RSA_EVEN:
         return "the RSA modulus is even";
     case WEAK_RSA_EXPONENT:
@@ -392,7 +392,8 @@ check_rsa(const struct alg_spki *spki, const struct weak_list *list,
         return WEAK_RSA_EXPONENT;
     if (is_listed(list, spki->n))
         return WEAK_DEBIAN;
-    return check_modulus(spki->n);
+    enum weak why = check_modulus(spki->n);
+    return why == WEAK_NONE && spki->bits % 8 != 0 ? WEAK_RSA_SIZE : why;
 }
 
 /* --- points --- */

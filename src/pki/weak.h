@@ -12,7 +12,8 @@
 
 enum weak {
     WEAK_NONE = 0,
-    WEAK_RSA_SIZE,         /* below the minimum, or above 8192 */
+    WEAK_RSA_SIZE,         /* below the minimum, above 8192, or no multiple
+                            * of 8 bits: no generator worth trusting */
     WEAK_RSA_EVEN,         /* even modulus */
     WEAK_RSA_EXPONENT,     /* e even, or not above 2^16 (FIPS 186-5), or huge */
     WEAK_RSA_SMALL_FACTOR, /* a prime below 4096 divides n */

@@ -73,6 +73,10 @@ shape_of_rsa(void **state)
 
     assert_int_equal(check_n(n, SPAN_ARRAY(e65537), NULL), WEAK_NONE);
     assert_int_equal(check_n(small, SPAN_ARRAY(e65537), NULL), WEAK_RSA_SIZE);
+    BIGNUM *r = prime(1028), *odd = product(p, r); /* 2,052 or 2,051 bits */
+    assert_int_equal(check_n(odd, SPAN_ARRAY(e65537), NULL), WEAK_RSA_SIZE);
+    BN_free(r);
+    BN_free(odd);
     assert_int_equal(check_n(n, SPAN_LIT("\x03"), NULL), WEAK_RSA_EXPONENT);
     assert_int_equal(check_n(n, SPAN_LIT("\x01"), NULL), WEAK_RSA_EXPONENT);
     assert_int_equal(check_n(n, SPAN_LIT("\x01\x00\x00"), NULL),
