@@ -39,6 +39,12 @@ enum bv_err files_check_modes(const struct files *files,
  * configuration wants that; else does nothing. */
 enum bv_err files_prompt(struct files *files, char *ret_problem) BV_CHECKED;
 
+/* files_keep writes the text of MSG_KEEP to ca/ocsp-CA.pem, durably and at
+ * once (0600). BAD_CONFIG with a sentence; BAD_MESSAGE when there is no such
+ * CA: the signer may cause no other file to be written. */
+enum bv_err files_keep(const struct files *files, struct span body,
+                       char *ret_problem) BV_CHECKED;
+
 /* files_bundle makes the sealed bundle of a role; the caller closes it. */
 enum bv_err files_bundle(const struct files *files, enum proc_role role,
                          int *ret_fd, char *ret_problem) BV_CHECKED;

@@ -139,13 +139,27 @@ on_ready(struct parent *p, struct child *child)
              (long long)(clock_mono_ms() - p->began_ms));
 }
 
-static void
-on_message(struct parent *p, struct child *child, enum msg_type type)
+static enum bv_err
+on_keep(struct parent *p, struct span body)
 {
-    if (type == MSG_READY)
+    enum bv_err err = files_keep(&p->files, body, p->problem);
+    if (err != BV_E_BAD_CONFIG)
+        return err;
+    log_error("an OCSP key was not kept problem=\"%s\"", p->problem);
+    return BV_OK;
+}
+
+static enum bv_err
+on_message(struct parent *p, struct child *child, const struct msg *msg)
+{
+    if (msg->type == MSG_KEEP)
+        return on_keep(p, msg->body);
+    if (msg->type == MSG_READY)
         on_ready(p, child);
-    if (type == MSG_REBUNDLE && family_send(&p->family, p->problem) != BV_OK)
+    if (msg->type == MSG_REBUNDLE &&
+        family_send(&p->family, p->problem) != BV_OK)
         log_error("files could not be sent again problem=\"%s\"", p->problem);
+    return BV_OK;
 }
 
 static enum bv_err
@@ -158,7 +172,7 @@ take_messages(struct parent *p, struct child *child)
         BV_TRY(channel_next(child->channel, &got, &msg));
         if (!got)
             return end;
-        on_message(p, child, msg.type);
+        BV_TRY(on_message(p, child, &msg));
     }
 }
 

@@ -42,6 +42,21 @@ collect_keys(const struct material *m, struct signer_server_key *keys)
     return num;
 }
 
+/* The parent writes what this process may not (MSG_KEEP). */
+static enum bv_err
+save(void *user, const char *ca, struct span text)
+{
+    struct channel *parent = ((struct signing *)user)->role->parent;
+    uint8_t buf[RESPONDER_FILE_MAX + 128];
+    struct sink out = SINK_ARRAY(buf);
+    struct span body;
+    sink_bytes(&out, span_str(ca));
+    sink_bytes(&out, text);
+    BV_TRY(sink_done(&out, &body));
+    BV_TRY(channel_send(parent, MSG_KEEP, 0, body));
+    return channel_flush(parent);
+}
+
 /* configure makes the server, or reloads it. What it needs it copies, so the
  * bundle with the passphrase need not stay mapped. */
 static enum bv_err
@@ -53,7 +68,8 @@ configure(struct signing *s)
         .keys = keys,
         .num_keys = collect_keys(m, keys),
         .passphrase = blob_or_empty(&m->bundle, "passphrase", ""),
-        .ca_dir = -1,
+        .save = save,
+        .save_user = s,
         .ocsp = {m->config->ocsp_validity, m->config->ocsp_backdate},
     };
     enum bv_err err = s->server == NULL

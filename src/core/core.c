@@ -303,9 +303,57 @@ replay_change(void *user, const struct store_change *row)
 }
 
 static enum bv_err
+see_cert(void *user, const struct store_cert *row)
+{
+    *(bool *)user = true;
+    return BV_E_CLOSED; /* one is enough */
+}
+
+static enum bv_err
+see_change(void *user, const struct store_change *row)
+{
+    *(bool *)user = true;
+    return BV_E_CLOSED;
+}
+
+/* A mark the database does not reach: an older database came back. Its own
+ * marks come last in it, so looking for them reads a row or two. */
+static enum bv_err
+is_map_ahead(struct core *core, bool *ret_ahead)
+{
+    const struct statusmap_mark mark = core->mark;
+    const struct store *store = core->store;
+    bool cert = mark.seq == 0, change = mark.change == 0;
+    enum bv_err err = BV_OK;
+    if (!cert)
+        err = store->certs_since(store->ctx, mark.seq - 1, see_cert, &cert);
+    if ((err == BV_OK || err == BV_E_CLOSED) && !change)
+        err = store->changes_since(store->ctx, mark.change - 1, see_change,
+                                   &change);
+    if (err != BV_OK && err != BV_E_CLOSED)
+        return err;
+    *ret_ahead = !cert || !change;
+    return BV_OK;
+}
+
+/* Words the database knows nothing of must not be answered from. */
+static enum bv_err
+drop_if_ahead(struct core *core)
+{
+    bool ahead = false;
+    BV_TRY(is_map_ahead(core, &ahead));
+    if (!ahead)
+        return BV_OK;
+    log_warn("the status map is ahead of the database; it is made anew");
+    core->mark = (struct statusmap_mark){0};
+    return statusmap_reset(core->map);
+}
+
+static enum bv_err
 open_map(struct core *core, int fd, const uint8_t db_id[STATUSMAP_ID_LEN])
 {
     BV_TRY(statusmap_writer(fd, db_id, &core->map, &core->mark));
+    BV_TRY(drop_if_ahead(core));
     BV_TRY(core->store->certs_since(core->store->ctx, core->mark.seq,
                                     replay_cert, core));
     BV_TRY(core->store->changes_since(core->store->ctx, core->mark.change,

@@ -160,7 +160,8 @@ void core_free(struct core *core);
 
 /* core_set_signer gives core its signer (borrowed), or takes it away (NULL).
  * What waited for the earlier one is answered UNAVAILABLE with Retry-After 1.
- * Hands over the serial key and asks for fresh OCSP responder keys. Call
+ * Hands over the serial key and asks which OCSP responder certificates it
+ * has; those that will not do are made anew. Call
  * core_tick soon after. The signer's callback is core_signed, user = core. */
 void core_set_signer(struct core *core, const struct signer *signer);
 /* core_signed takes the signer's answer; it is the signer_done_fn. */

@@ -26,6 +26,7 @@
 /* A CRL on its way; the job's extra. */
 struct making {
     int64_t now, prune_before;
+    uint64_t seen; /* the last status change there was when it was made */
     uint64_t number, entries_len, tbs_len, num;
     int64_t this_update, next_update;
     size_t outer_len;
@@ -93,19 +94,81 @@ unmap(struct mapped *file)
 }
 
 static uint64_t
-published_number(const char *path)
+number_of(const struct crl *crl)
+{
+    uint64_t number = 0;
+    for (size_t i = 0; i < crl->number.len && crl->number.len <= 8; i++)
+        number = number << 8 | crl->number.data[i];
+    return number;
+}
+
+/* The file is the recorded CRL. Of a long one the head must do: it was read
+ * back when it was made, and a start should not read 40 MB. */
+static bool
+is_recorded(const struct crl *crl, struct span file,
+            const struct store_crl *row)
+{
+    uint8_t sha256[DIGEST_SHA256_LEN];
+    if (number_of(crl) != row->number || crl->this_update != row->this_update)
+        return false;
+    if (file.len > READ_WHOLE)
+        return true;
+    digest_sha256(file, sha256);
+    return memcmp(sha256, row->sha256, sizeof sha256) == 0;
+}
+
+/* Which status changes the newest CRL has seen: kept in meta, one row a CA. */
+static void
+seen_key(uint8_t issuer, char key[32])
+{
+    (void)snprintf(key, 32, "crl.seen.%u", issuer);
+}
+
+static bool
+has_seen_all(const struct core *core, uint8_t issuer)
+{
+    char key[32];
+    uint8_t buf[8];
+    size_t len;
+    uint64_t seen;
+    seen_key(issuer, key);
+    if (core->map == NULL || /* then the last change is not known */
+        core->store->meta_get(core->store->ctx, key, buf, sizeof buf, &len) !=
+            BV_OK)
+        return false;
+    struct span in = span_of(buf, len);
+    return span_u64(&in, &seen) == BV_OK && seen == core->mark.change;
+}
+
+static enum bv_err
+put_seen(struct core *core, uint8_t issuer, uint64_t change)
+{
+    char key[32];
+    uint8_t buf[8];
+    struct sink out = SINK_ARRAY(buf);
+    seen_key(issuer, key);
+    sink_u64(&out, change);
+    return core->store->meta_put(core->store->ctx, key, sink_view(&out));
+}
+
+struct published {
+    uint64_t number;
+    bool is_recorded;
+};
+
+static struct published
+look_at_file(const char *path, const struct store_crl *row)
 {
     struct mapped file;
     struct crl crl;
-    uint64_t number = 0;
+    struct published found = {0};
     if (map_file(path, &file) != BV_OK)
-        return 0;
-    if (crl_parse(file.bytes, &crl) == BV_OK && crl.number.len <= 8) {
-        for (size_t i = 0; i < crl.number.len; i++)
-            number = number << 8 | crl.number.data[i];
-    }
+        return found;
+    if (crl_parse(file.bytes, &crl) == BV_OK)
+        found = (struct published){number_of(&crl),
+                                   is_recorded(&crl, file.bytes, row)};
     unmap(&file);
-    return number;
+    return found;
 }
 
 enum bv_err
@@ -117,14 +180,17 @@ crl_open(struct core *core, struct issuer *issuer)
     enum bv_err err = core->store->crl_last(core->store->ctx, issuer->id, &row);
     if (err != BV_OK && err != BV_E_NOT_FOUND)
         return err;
-    uint64_t on_disk = published_number(issuer->config->crl_path);
-    issuer->crl_number = row.number > on_disk ? row.number : on_disk;
+    struct published file = look_at_file(issuer->config->crl_path, &row);
+    issuer->crl_number = row.number > file.number ? row.number : file.number;
     issuer->crl_this = row.this_update;
     issuer->crl_next = row.next_update;
     issuer->crl_prune_before = row.this_update;
-    /* Unless the newest recorded one is the file, make one now: changes
-     * since the last start may not be on it. */
+    /* The published one serves on when it is the recorded one and lists all
+     * that has happened; otherwise one is made now. */
     issuer->crl_due = core_now(core);
+    if (err == BV_OK && file.is_recorded && has_seen_all(core, issuer->id))
+        issuer->crl_due = row.this_update +
+                          or_default(issuer->config->crl_every, EVERY_DEFAULT);
     return BV_OK;
 }
 
@@ -412,6 +478,7 @@ record(struct core *core, const struct making *m, const struct issuer *issuer)
     };
     BV_TRY(batch_begin(core));
     BV_TRY(core->store->crl_put(core->store->ctx, &row));
+    BV_TRY(put_seen(core, issuer->id, m->seen));
     BV_TRY(core->store->revoked_prune(core->store->ctx, issuer->id,
                                       m->prune_before));
     return batch_audit(core, &event);
@@ -545,6 +612,7 @@ prepare(struct core *core, struct issuer *issuer, struct making *m)
     int64_t now = core_now(core);
     m->fd = m->spool = -1;
     m->now = m->this_update = now;
+    m->seen = core->mark.change;
     m->prune_before = issuer->crl_prune_before;
     /* RFC 5280 5.1.2.5: never earlier than an earlier CRL promised. */
     m->next_update = now + or_default(issuer->config->crl_life, LIFE_DEFAULT);

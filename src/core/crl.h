@@ -2,9 +2,11 @@
  * whatever their length (RFC 5280 5; wire/crl.h writes the octets).
  *
  * When: by schedule (every crl_every seconds), and crl_delay seconds after a
- * status changed. Numbers strictly increase: one more than the larger of the
- * store's and the published file's. An expired certificate's entry goes away
- * only after a CRL made past its notAfter listed it (RFC 5280 3.3).
+ * status changed; at start only when the published file is not the recorded
+ * one or a status changed since. Numbers strictly increase: one more than the
+ * larger of the store's and the published file's. An expired certificate's
+ * entry goes away only after a CRL made past its notAfter listed it (RFC
+ * 5280 3.3).
  *
  * How: the entries are written aside and counted, then head, entries and end
  * to PATH.new and through a digest; the signer signs the digest, the file is

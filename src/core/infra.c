@@ -167,6 +167,69 @@ ocsp_key_made(struct core *core, struct job *job, enum bv_err err,
         ocsp_end(core, job, err);
 }
 
+/* Of this very CA key: a CA that was made anew has no use for the old one's. */
+static bool
+is_signed_by(const struct cert *cert, const struct issuer *issuer)
+{
+    bv_auto(key) struct key *key = NULL;
+    return span_eq(cert->issuer, issuer->cert.subject) &&
+           key_of_spki(&issuer->cert.spki, &key) == BV_OK &&
+           key_verify(key, cert->sig_alg, cert->tbs, cert->signature) == BV_OK;
+}
+
+/* One of ours that the database has forgotten or revoked is not used again. */
+static bool
+is_good(struct core *core, struct span serial)
+{
+    uint64_t seq;
+    if (serial_open(core->serial, serial, &seq) != BV_OK)
+        return false;
+    return core->map == NULL ||
+           statusmap_status(statusmap_get(core->map, seq)) == STATUSMAP_GOOD;
+}
+
+static enum bv_err
+ocsp_adopt(struct core *core, struct issuer *issuer, struct span der)
+{
+    struct profile p = ocsp_profile(core, issuer);
+    struct cert cert;
+    int64_t now = core_now(core);
+    BV_TRY(cert_parse(der, &cert));
+    int64_t due = renew_at(&p, cert.not_before, cert.not_after);
+    if (cert.not_before > now || due <= now || !is_signed_by(&cert, issuer) ||
+        !is_good(core, cert.serial))
+        return BV_E_EXPIRED;
+    issuer->ocsp_due = due;
+    return BV_OK;
+}
+
+static void ocsp_start(struct core *core, struct issuer *issuer);
+
+/* The signer may have one from before, from its file. */
+static void
+ocsp_has(struct core *core, struct job *job, enum bv_err err, struct span cert)
+{
+    struct issuer *issuer = core_issuer(core, job->d.ca);
+    job_free(job);
+    if (issuer == NULL)
+        return;
+    issuer->ocsp_busy = false;
+    issuer->ocsp_asked = err == BV_OK || err == BV_E_NOT_FOUND;
+    if (err == BV_OK && ocsp_adopt(core, issuer, cert) == BV_OK)
+        return;
+    if (issuer->ocsp_asked && core->signer != NULL)
+        ocsp_start(core, issuer);
+}
+
+static enum bv_err
+ocsp_first_step(struct core *core, const struct issuer *issuer, struct job *job)
+{
+    job->on_signed = issuer->ocsp_asked ? ocsp_key_made : ocsp_has;
+    if (issuer->ocsp_asked)
+        return job_ocsp_key(core, job, job->d.ca);
+    return job_ocsp_have(core, job, job->d.ca);
+}
+
 static void
 ocsp_start(struct core *core, struct issuer *issuer)
 {
@@ -176,8 +239,7 @@ ocsp_start(struct core *core, struct issuer *issuer)
         return;
     issuer->ocsp_busy = true;
     memcpy(job->d.ca, issuer->config->name, sizeof job->d.ca);
-    job->on_signed = ocsp_key_made;
-    enum bv_err err = job_ocsp_key(core, job, job->d.ca);
+    enum bv_err err = ocsp_first_step(core, issuer, job);
     if (err != BV_OK)
         ocsp_end(core, job, err);
 }
@@ -192,8 +254,10 @@ void
 infra_signer_changed(struct core *core)
 {
     for (size_t i = 0; i < core->num_issuers; i++) {
-        if (has_responder(&core->issuers[i]))
-            core->issuers[i].ocsp_due = core_now(core);
+        if (!has_responder(&core->issuers[i]))
+            continue;
+        core->issuers[i].ocsp_due = core_now(core);
+        core->issuers[i].ocsp_asked = false;
     }
 }
 
@@ -378,10 +442,10 @@ read_file(const char *path, uint8_t *buf, size_t cap, size_t *ret_len)
     return BV_OK;
 }
 
-/* The certificate on disk is kept when it is ours, names the same hosts and
- * is not in its renewal window. */
+/* The certificate on disk is kept when our CA signed it, it names the same
+ * hosts and is not in its renewal window. */
 static enum bv_err
-tls_look(const struct core *core, int64_t *ret_due)
+tls_look(struct core *core, int64_t *ret_due)
 {
     static uint8_t file[TLS_FILE];
     uint8_t der_buf[LIMIT_CERT], san_buf[4096];
@@ -396,7 +460,9 @@ tls_look(const struct core *core, int64_t *ret_due)
     BV_TRY(err);
     BV_TRY(cert_parse(der, &cert));
     BV_TRY(tls_san(core, &san));
-    if (p == NULL || !san_eq(cert.san, sink_view(&san)))
+    const struct issuer *issuer = p != NULL ? core_issuer(core, p->ca) : NULL;
+    if (issuer == NULL || !is_signed_by(&cert, issuer) ||
+        !san_eq(cert.san, sink_view(&san)))
         return BV_E_NOT_FOUND;
     *ret_due = renew_at(p, cert.not_before, cert.not_after);
     return BV_OK;

@@ -7,7 +7,8 @@
 
 /* infra_open looks at the TLS certificate on disk and sets the schedule. */
 void infra_open(struct core *core);
-/* infra_signer_changed: a new signer has no OCSP keys. */
+/* infra_signer_changed: a new signer has the OCSP keys of its files, or none;
+ * it will be asked. */
 void infra_signer_changed(struct core *core);
 /* infra_tick starts what is due; returns when to come again (Unix s). */
 int64_t infra_tick(struct core *core, int64_t now);

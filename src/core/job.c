@@ -102,6 +102,14 @@ job_ocsp_cert(struct core *core, struct job *job, const char *ca,
         core->signer->ocsp_cert(core->signer->ctx, job->ticket, ca, cert));
 }
 
+enum bv_err
+job_ocsp_have(struct core *core, struct job *job, const char *ca)
+{
+    BV_TRY(prepare(core, job));
+    return submitted(
+        core, job, core->signer->ocsp_have(core->signer->ctx, job->ticket, ca));
+}
+
 struct job *
 job_answered(struct core *core, uint64_t ticket)
 {

@@ -18,6 +18,9 @@ enum bv_err job_ocsp_key(struct core *core, struct job *job,
                          const char *ca) BV_CHECKED;
 enum bv_err job_ocsp_cert(struct core *core, struct job *job, const char *ca,
                           struct span cert) BV_CHECKED;
+/* job_ocsp_have asks for the responder certificate in use. */
+enum bv_err job_ocsp_have(struct core *core, struct job *job,
+                          const char *ca) BV_CHECKED;
 /* job_answered finds the job of a ticket and takes it off the signer's list;
  * NULL when there is none (it was given up). */
 struct job *job_answered(struct core *core, uint64_t ticket);

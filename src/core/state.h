@@ -27,8 +27,8 @@ struct issuer {
     int64_t crl_due;          /* 0: none */
     bool crl_busy, crl_late;
     /* infra.c */
-    int64_t ocsp_due; /* 0: none */
-    bool ocsp_busy;
+    int64_t ocsp_due;           /* 0: none */
+    bool ocsp_busy, ocsp_asked; /* asked: what the signer has is known */
 };
 
 struct job;

@@ -111,7 +111,8 @@ client_sign_digest(void *ctx, uint64_t ticket, const char *key,
 }
 
 static enum bv_err
-client_ocsp_key(void *ctx, uint64_t ticket, const char *ca)
+submit_ca(struct client *client, uint64_t ticket, enum msg_type type,
+          enum msg_type answer, const char *ca)
 {
     uint8_t buf[4 + LIMIT_SHORT_NAME];
     struct sink out = SINK_ARRAY(buf);
@@ -119,7 +120,19 @@ client_ocsp_key(void *ctx, uint64_t ticket, const char *ca)
 
     sink_bytes(&out, span_str(ca));
     BV_TRY(sink_done(&out, &body));
-    return submit(ctx, ticket, MSG_OCSP_KEY, MSG_OCSP_KEY_MADE, body);
+    return submit(client, ticket, type, answer, body);
+}
+
+static enum bv_err
+client_ocsp_key(void *ctx, uint64_t ticket, const char *ca)
+{
+    return submit_ca(ctx, ticket, MSG_OCSP_KEY, MSG_OCSP_KEY_MADE, ca);
+}
+
+static enum bv_err
+client_ocsp_have(void *ctx, uint64_t ticket, const char *ca)
+{
+    return submit_ca(ctx, ticket, MSG_OCSP_HAVE, MSG_OCSP_HAS, ca);
 }
 
 static enum bv_err
@@ -271,6 +284,7 @@ signer_client_new(signer_done_fn *done, void *user, struct signer *ret_signer)
         .sign_digest = client_sign_digest,
         .ocsp_key = client_ocsp_key,
         .ocsp_cert = client_ocsp_cert,
+        .ocsp_have = client_ocsp_have,
         .serial_key = client_serial_key,
         .close = client_close,
     };

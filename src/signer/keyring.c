@@ -104,12 +104,13 @@ keyring_open(struct keyring *ring, struct keyring_entry *entry)
 void
 keyring_adopt(struct keyring *ring, struct keyring *from)
 {
-    if (!span_eq_secret(ring->passphrase, from->passphrase))
-        return;
+    bool same = span_eq_secret(ring->passphrase, from->passphrase);
     for (unsigned i = 0; i < ring->count; i++) {
         struct keyring_entry *to = &ring->entries[i];
         struct keyring_entry *old = keyring_find(from, span_str(to->name));
-        if (old == NULL || !span_eq(old->pem, to->pem) || to->key != NULL)
+        to->ocsp_unsaved = old != NULL && old->ocsp_unsaved;
+        if (!same || old == NULL || !span_eq(old->pem, to->pem) ||
+            to->key != NULL)
             continue;
         to->tried = old->tried;
         to->err = old->err;

@@ -12,6 +12,7 @@ struct keyring_entry {
     struct key *key;
     enum bv_err err; /* why key is NULL, once tried */
     bool tried, ocsp_tried;
+    bool ocsp_unsaved; /* a new responder key is not on disk yet */
 };
 
 struct keyring {

@@ -17,7 +17,8 @@
 struct signer_server {
     struct keyring *ring;
     struct responder *responder;
-    int ca_dir;
+    signer_save_fn *save;
+    void *save_user;
     int map_fd; /* a status map that is not written yet; -1 */
     struct channel *channels[SIGNER_SERVER_CHANNELS];
     struct signer_event events[NUM_EVENTS];
@@ -83,7 +84,6 @@ signer_server_free(struct signer_server *server)
         channel_free(server->channels[i]);
     keyring_free(server->ring);
     responder_free(server->responder);
-    close_fd(&server->ca_dir);
     close_fd(&server->map_fd);
     free(server);
 }
@@ -126,16 +126,15 @@ signer_server_new(const struct signer_server_config *config,
 {
     struct signer_server *server = calloc(1, sizeof *server);
     enum bv_err err = BV_E_NO_MEMORY;
-    int ca_dir = config->ca_dir;
 
     if (server != NULL)
         err = make_parts(config, &server->ring, &server->responder);
     if (err != BV_OK) {
         free(server);
-        close_fd(&ca_dir);
         return err;
     }
-    server->ca_dir = ca_dir;
+    server->save = config->save;
+    server->save_user = config->save_user;
     server->map_fd = -1;
     *ret_server = server;
     return BV_OK;
@@ -163,23 +162,16 @@ signer_server_reload(struct signer_server *server,
 {
     struct keyring *ring = NULL;
     struct responder *responder = NULL;
-    int ca_dir = config->ca_dir;
-    enum bv_err err = make_parts(config, &ring, &responder);
 
-    if (err != BV_OK) {
-        close_fd(&ca_dir);
-        return err;
-    }
+    BV_TRY(make_parts(config, &ring, &responder));
     keyring_adopt(ring, server->ring);
     responder_adopt(responder, server->responder);
     keyring_free(server->ring);
     responder_free(server->responder);
     server->ring = ring;
     server->responder = responder;
-    if (ca_dir >= 0) {
-        close_fd(&server->ca_dir);
-        server->ca_dir = ca_dir;
-    }
+    server->save = config->save;
+    server->save_user = config->save_user;
     skip_adopted(server);
     return BV_OK;
 }
@@ -271,10 +263,11 @@ open_ocsp(struct signer_server *server, struct keyring_entry *entry)
 bool
 signer_server_busy(const struct signer_server *server)
 {
-    for (unsigned i = 0; i < server->ring->count; i++)
-        if (!server->ring->entries[i].tried ||
-            !server->ring->entries[i].ocsp_tried)
+    for (unsigned i = 0; i < server->ring->count; i++) {
+        const struct keyring_entry *entry = &server->ring->entries[i];
+        if (!entry->tried || !entry->ocsp_tried || entry->ocsp_unsaved)
             return true;
+    }
     return false;
 }
 
@@ -300,38 +293,6 @@ open_one(struct signer_server *server)
 /* --- saving a responder key --- */
 
 static enum bv_err
-write_all(int fd, struct span bytes)
-{
-    while (bytes.len != 0) {
-        ssize_t n = write(fd, bytes.data, bytes.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return errno == ENOSPC ? BV_E_DISK_FULL : BV_E_IO;
-        bytes = span_of(bytes.data + n, bytes.len - (size_t)n);
-    }
-    return fsync(fd) == 0 ? BV_OK : BV_E_IO;
-}
-
-static enum bv_err
-replace_file(int dir, const char *name, struct span bytes)
-{
-    char temp[LIMIT_SHORT_NAME + 32], final[LIMIT_SHORT_NAME + 16];
-    bv_auto_close int fd = -1;
-
-    (void)snprintf(final, sizeof final, "ocsp-%s.pem", name);
-    (void)snprintf(temp, sizeof temp, ".%s.new", final);
-    fd = openat(dir, temp,
-                O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return BV_E_IO;
-    BV_TRY(write_all(fd, bytes));
-    if (renameat(dir, temp, dir, final) != 0 || fsync(dir) != 0)
-        return BV_E_IO;
-    return BV_OK;
-}
-
-static enum bv_err
 save_ocsp(struct signer_server *server, const char *name)
 {
     uint8_t text[RESPONDER_FILE_MAX];
@@ -341,7 +302,23 @@ save_ocsp(struct signer_server *server, const char *name)
 
     BV_TRY(responder_current(server->responder, name, &key, &cert));
     BV_TRY(responder_seal(key, cert, server->ring->passphrase, &out));
-    return replace_file(server->ca_dir, name, sink_view(&out));
+    return server->save(server->save_user, name, sink_view(&out));
+}
+
+/* Sealing takes its time, so it waits until there is nothing to answer. */
+static bool
+save_one(struct signer_server *server)
+{
+    for (unsigned i = 0; i < server->ring->count; i++) {
+        struct keyring_entry *entry = &server->ring->entries[i];
+        if (!entry->ocsp_unsaved)
+            continue;
+        entry->ocsp_unsaved = false;
+        event(server, SIGNER_EVENT_OCSP_SAVED, entry->name,
+              save_ocsp(server, entry->name));
+        return true;
+    }
+    return false;
 }
 
 /* --- messages --- */
@@ -350,7 +327,7 @@ static enum bv_err
 reply(struct channel *channel, uint64_t id, enum msg_type type, enum bv_err err,
       struct span result)
 {
-    uint8_t buf[LIMIT_SPKI + 16];
+    uint8_t buf[LIMIT_CERT + 16];
     struct sink out = SINK_ARRAY(buf);
     struct span body;
 
@@ -416,12 +393,31 @@ on_ocsp_cert(struct signer_server *server, struct channel *channel,
     if (err == BV_OK) {
         /* the older file, if it is still to be opened, is out of date */
         struct keyring_entry *entry = keyring_find(server->ring, name);
-        if (entry != NULL)
+        if (entry != NULL) {
             entry->ocsp_tried = true;
-        if (server->ca_dir >= 0)
-            event(server, SIGNER_EVENT_OCSP_SAVED, ca, save_ocsp(server, ca));
+            entry->ocsp_unsaved = server->save != NULL;
+        }
     }
     return reply(channel, msg->id, MSG_OCSP_CERT_SET, err, SPAN_EMPTY);
+}
+
+static enum bv_err
+on_ocsp_have(struct signer_server *server, struct channel *channel,
+             const struct msg *msg)
+{
+    struct span in = msg->body, name, cert = SPAN_EMPTY;
+    char ca[LIMIT_SHORT_NAME];
+    struct keyring_entry *entry;
+    struct key *key;
+
+    BV_TRY(span_bytes(&in, &name));
+    BV_TRY(span_end(in));
+    BV_TRY(span_copy_str(name, ca, sizeof ca));
+    entry = keyring_find(server->ring, name);
+    if (entry != NULL && !entry->ocsp_tried)
+        open_ocsp(server, entry);
+    enum bv_err err = responder_current(server->responder, ca, &key, &cert);
+    return reply(channel, msg->id, MSG_OCSP_HAS, err, cert);
 }
 
 static enum bv_err
@@ -477,6 +473,8 @@ dispatch(struct signer_server *server, struct channel *channel,
         return on_ocsp_key(server, channel, msg);
     if (msg->type == MSG_OCSP_CERT)
         return on_ocsp_cert(server, channel, msg);
+    if (msg->type == MSG_OCSP_HAVE)
+        return on_ocsp_have(server, channel, msg);
     if (msg->type == MSG_SERIAL_KEY)
         return on_serial_key(server, msg);
     return BV_E_BAD_MESSAGE;
@@ -554,7 +552,7 @@ signer_server_step(struct signer_server *server, const struct pollfd *fds,
         if (channel != NULL && (closed[i] || channel_flush(channel) != BV_OK))
             let_go(server, i);
     }
-    if (!worked)
+    if (!worked && !save_one(server))
         open_one(server);
     return BV_OK;
 }

@@ -11,7 +11,8 @@
  *
  * A step reads every ready channel, answers everything that came, writes
  * everything out; with nothing to answer it opens one more sealed key (scrypt:
- * about 45 ms each), CA keys in the order given, then log, then OCSP. A SIGN
+ * about 45 ms each), CA keys in the order given, then log, then OCSP, or seals
+ * a new responder key to have it saved. A SIGN
  * for a key that is still sealed opens it at once, so the role may say READY
  * before any key is open. A key that cannot be opened answers WRONG_KEY.
  *
@@ -38,12 +39,17 @@ struct signer_server_key {
     struct span ocsp_pem; /* ocsp-NAME.pem; empty when there is none yet */
 };
 
+/* Takes the text of a CA's new ocsp-NAME.pem, key sealed, to be written by
+ * somebody who may touch files. Called from signer_server_step. */
+typedef enum bv_err signer_save_fn(void *user, const char *ca,
+                                   struct span text);
+
 struct signer_server_config {
     const struct signer_server_key *keys;
     unsigned num_keys;
     struct span passphrase;
-    int ca_dir; /* descriptor of DIR/ca, to write ocsp-NAME.pem (temporary
-                 * file, fsync, rename, 0600); taken over; -1: do not persist */
+    signer_save_fn *save; /* NULL: new responder keys are not kept */
+    void *save_user;
     struct responder_options ocsp;
 };
 
@@ -86,7 +92,7 @@ enum bv_err signer_server_step(struct signer_server *server,
 enum signer_event_kind {
     SIGNER_EVENT_OPENED,     /* name: a key is ready; err OK or why not */
     SIGNER_EVENT_OCSP_READY, /* name: the CA's responder answers */
-    SIGNER_EVENT_OCSP_SAVED, /* name: ocsp-NAME.pem written; err */
+    SIGNER_EVENT_OCSP_SAVED, /* name: ocsp-NAME.pem handed over; err */
 };
 struct signer_event {
     enum signer_event_kind kind;

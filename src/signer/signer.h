@@ -39,6 +39,10 @@ struct signer {
     /* ocsp_cert installs the certificate for that key and starts using it. */
     enum bv_err (*ocsp_cert)(void *ctx, uint64_t ticket, const char *ca,
                              struct span cert) BV_CHECKED;
+    /* ocsp_have asks which responder certificate the CA has in use; the
+     * result is its DER, NOT_FOUND when it has none. */
+    enum bv_err (*ocsp_have)(void *ctx, uint64_t ticket,
+                             const char *ca) BV_CHECKED;
     /* serial_key hands over what the responder needs to map a serial to the
      * status map: the key of pki/serial.h, and each CA's issuer id. No
      * callback; remembered and sent again when the signer restarts. */

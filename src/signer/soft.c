@@ -5,6 +5,9 @@
 
 #include "signer/responder.h"
 
+/* An OCSP certificate that is longer is made again, not found again. */
+#define RESULT_MAX 4096
+
 struct entry {
     struct entry *tail;
     char name[LIMIT_SHORT_NAME];
@@ -19,9 +22,10 @@ struct job {
     uint64_t ticket;
     enum bv_err err;
     size_t len;
-    uint8_t result[LIMIT_SPKI];
+    uint8_t result[RESULT_MAX];
 };
-_Static_assert(LIMIT_SPKI >= LIMIT_SIGNATURE, "a result is either");
+_Static_assert(RESULT_MAX >= LIMIT_SIGNATURE && RESULT_MAX >= LIMIT_SPKI,
+               "a result is either, or a certificate");
 
 struct soft {
     signer_done_fn *done;
@@ -139,6 +143,25 @@ soft_ocsp_cert(void *ctx, uint64_t ticket, const char *ca, struct span cert)
     return BV_OK;
 }
 
+static enum bv_err
+soft_ocsp_have(void *ctx, uint64_t ticket, const char *ca)
+{
+    struct soft *soft = ctx;
+    struct entry *entry = find(soft, ca);
+    struct job *job;
+
+    BV_TRY(job_new(soft, ticket, &job));
+    struct sink out = SINK_ARRAY(job->result);
+    job->err = BV_E_NOT_FOUND;
+    if (entry != NULL && entry->ocsp != NULL) {
+        struct span whole;
+        sink_put(&out, span_of(entry->cert, entry->cert_len));
+        job->err = sink_done(&out, &whole);
+    }
+    job->len = out.len;
+    return BV_OK;
+}
+
 /* There is no responder here to hand it to. */
 static enum bv_err
 soft_serial_key(void *ctx, const uint8_t key[16],
@@ -187,6 +210,7 @@ signer_soft_new(signer_done_fn *done, void *user, struct signer *ret_signer)
         .sign_digest = soft_sign_digest,
         .ocsp_key = soft_ocsp_key,
         .ocsp_cert = soft_ocsp_cert,
+        .ocsp_have = soft_ocsp_have,
         .serial_key = soft_serial_key,
         .close = soft_close,
     };

@@ -232,7 +232,8 @@ open_core(struct fixture *f)
 {
     char problem[300] = "", map[128];
     const struct store_sqlite_options options = {.create = true};
-    const struct core_calls calls = {f, on_reply, on_admin, on_files, clock_now};
+    const struct core_calls calls = {f, on_reply, on_admin, on_files,
+                                     clock_now};
     enum bv_err err = store_sqlite_open(f->path, &options, &f->store, problem,
                                         sizeof problem);
     if (err != BV_OK)
@@ -283,6 +284,8 @@ fixture_reopen(struct fixture *f)
 {
     core_free(f->core);
     f->store.close(f->store.ctx);
+    if (f->between != NULL)
+        assert_int_equal(fixture_shell(f, f->between), 0);
     open_core(f);
     core_set_signer(f->core, &f->signer);
 }

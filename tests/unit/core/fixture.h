@@ -36,6 +36,7 @@ struct fixture {
     uint8_t cert_buf[4096], key_buf[20000];
     char json[300000];
     int files_changed;
+    const char *between; /* run by fixture_reopen while all is closed */
     /* faults: the n-th call of the store fails (0: none) */
     unsigned fail_at, calls;
     enum bv_err fail_with;

@@ -2,8 +2,10 @@
  * the verbs of operators. CRLs are read by OpenSSL's tools. */
 #include "fixture.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 
+#include "proc/statusmap.h"
 #include "wire/pem.h"
 
 static struct fixture f;
@@ -123,9 +125,21 @@ test_status_steps(void **state)
 static void
 test_numbers_increase(void **state)
 {
+    char serial[64];
+    enroll("d1", serial);
     fixture_tick(&f);
+    for (int i = 0; i < 3; i++) { /* a start needs no new one */
+        fixture_reopen(&f);
+        fixture_tick(&f);
+    }
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x01'");
+    /* unless something happened that is not on it */
+    (void)status("cert.revoke", serial, "superseded");
     fixture_reopen(&f);
     fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "grep -q 'Superseded'");
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
           "grep -qx 'crlNumber=0x02'");
     /* by schedule, with nothing changed */
@@ -139,6 +153,79 @@ test_numbers_increase(void **state)
     fixture_tick(&f);
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
           "grep -qx 'crlNumber=0x04'");
+}
+
+static void
+test_damaged_crl_is_replaced(void **state)
+{
+    fixture_tick(&f);
+    f.between = "printf x | dd of=%s/ca.crl bs=1 seek=300 conv=notrunc "
+                "2>/dev/null";
+    fixture_reopen(&f);
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -CAfile %s/ca.crt "
+          "2>&1 | grep -q 'verify OK'");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+}
+
+static unsigned
+count_certs(void)
+{
+    unsigned count = 0;
+    (void)fixture_admin(&f, "{\"verb\":\"cert.list\",\"args\":{}}");
+    for (const char *at = f.json; (at = strstr(at, "\"serial\"")) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* Starting is not a reason for another responder or TLS certificate. */
+static void
+test_starts_leave_no_rows(void **state)
+{
+    fixture_tick(&f);
+    unsigned before = count_certs();
+    assert_int_not_equal(before, 0);
+    for (int i = 0; i < 3; i++) {
+        fixture_reopen(&f);
+        fixture_tick(&f);
+    }
+    assert_int_equal(count_certs(), before);
+    fixture_time += 10 * 86400; /* two thirds of the responder's 14 days */
+    fixture_reopen(&f);
+    fixture_tick(&f);
+    assert_int_equal(count_certs(), before + 1);
+}
+
+static unsigned
+good_words(void)
+{
+    char path[128];
+    struct statusmap *map;
+    unsigned count = 0;
+    (void)snprintf(path, sizeof path, "%s/status.map", f.dir);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(statusmap_reader(fd, &map), BV_OK);
+    for (uint64_t i = 0; i < 5000; i++)
+        count += statusmap_status(statusmap_get(map, i)) == STATUSMAP_GOOD;
+    statusmap_free(map);
+    return count;
+}
+
+/* A backup came back: what it does not know has no status. */
+static void
+test_map_ahead_of_database(void **state)
+{
+    char serial[64];
+    fixture_tick(&f);
+    enroll("d1", serial);
+    SHELL("sqlite3 %s/brevet.db \".backup '%s/old.db'\"");
+    unsigned before = good_words();
+    enroll("d2", serial);
+    assert_int_equal(good_words(), before + 1);
+    f.between = "rm %s/brevet.db*; mv %s/old.db %s/brevet.db";
+    fixture_reopen(&f);
+    assert_int_equal(good_words(), before);
 }
 
 /* RFC 5280 3.3 */
@@ -288,6 +375,9 @@ main(void)
         T(test_revoked_is_listed),
         T(test_status_steps),
         T(test_numbers_increase),
+        T(test_damaged_crl_is_replaced),
+        T(test_starts_leave_no_rows),
+        T(test_map_ahead_of_database),
         T(test_expired_shown_once_more),
         T(test_tls_certificate),
         T(test_checkpoint_and_proof),

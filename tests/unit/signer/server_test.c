@@ -24,7 +24,6 @@
 static struct test_cert ca;
 static uint8_t ca_pem_buf[KEY_PEM_MAX], ca_cert_buf[4096], log_buf[KEY_PEM_MAX];
 static struct signer_server_key keys[3];
-static char dir[64];
 
 static struct {
     uint64_t ticket;
@@ -67,18 +66,27 @@ make_ca(void **state)
                                          SPAN_EMPTY};
     keys[2] =
         (struct signer_server_key){"root", SPAN_EMPTY, SPAN_EMPTY, SPAN_EMPTY};
-    (void)snprintf(dir, sizeof dir, "/tmp/signer-XXXXXX");
-    return mkdtemp(dir) == NULL ? -1 : 0;
+    return 0;
 }
 
 static int
 drop_ca(void **state)
 {
-    char path[128];
     key_free(ca.key);
-    (void)snprintf(path, sizeof path, "%s/ocsp-ca.pem", dir);
-    (void)unlink(path);
-    return rmdir(dir);
+    return 0;
+}
+
+/* What the parent would write to disk. */
+static uint8_t file[RESPONDER_FILE_MAX];
+static size_t file_len;
+
+static enum bv_err
+save(void *user, const char *name, struct span text)
+{
+    assert_string_equal(name, "ca");
+    memcpy(file, text.data, text.len);
+    file_len = text.len;
+    return BV_OK;
 }
 
 static struct signer_server *
@@ -89,7 +97,7 @@ new_server(void)
         .keys = keys,
         .num_keys = 3,
         .passphrase = PASS,
-        .ca_dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+        .save = save,
     };
     assert_int_equal(signer_server_new(&config, &server), BV_OK);
     return server;
@@ -201,10 +209,12 @@ signer_dies(void **state)
     client.close(client.ctx);
 }
 
+static struct test_cert made;
+static size_t made_len;
+
 static void
 install(struct signer_server *server, struct signer *client)
 {
-    struct test_cert cert;
     struct key *pub = NULL;
     int64_t now = (int64_t)time(NULL);
     uint8_t tbs_buf[1500], sig_buf[LIMIT_SIGNATURE];
@@ -231,8 +241,9 @@ install(struct signer_server *server, struct signer *client)
                              .extensions = parsed.extensions,
                          });
     assert_int_equal(key_sign(ca.key, sink_view(&tbs), &sig), BV_OK);
-    struct sink out = SINK_ARRAY(cert.buf);
+    struct sink out = SINK_ARRAY(made.buf);
     cert_assemble(&out, sink_view(&tbs), ALG_SIG_ECDSA_SHA256, sink_view(&sig));
+    made_len = out.len;
     num_results = 0;
     assert_int_equal(client->ocsp_cert(client->ctx, 8, "ca", sink_view(&out)),
                      BV_OK);
@@ -248,13 +259,10 @@ install(struct signer_server *server, struct signer *client)
 static void
 responder_key_lives_on(void **state)
 {
-    static uint8_t file[RESPONDER_FILE_MAX];
     struct signer_server *server = new_server();
     struct signer_event event;
     struct signer client;
     bool saved = false;
-    char path[128];
-    struct stat st;
 
     assert_int_equal(signer_client_new(done, NULL, &client), BV_OK);
     join(server, &client);
@@ -264,15 +272,19 @@ responder_key_lives_on(void **state)
     assert_true(saved);
     signer_server_free(server);
 
-    (void)snprintf(path, sizeof path, "%s/ocsp-ca.pem", dir);
-    assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0600);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t len = read(fd, file, sizeof file);
-    assert_true(len > 0);
-    assert_int_equal(close(fd), 0);
-    keys[0].ocsp_pem = span_of(file, (size_t)len);
+    assert_null(memmem(file, file_len, "BEGIN PRIVATE", 13));
+    keys[0].ocsp_pem = span_of(file, file_len);
     server = new_server();
+    join(server, &client);
+    num_results = 0;
+    assert_int_equal(client.ocsp_have(client.ctx, 10, "ca"), BV_OK);
+    assert_int_equal(client.ocsp_have(client.ctx, 11, "log"), BV_OK);
+    pump(server, &client);
+    assert_int_equal(num_results, 2);
+    assert_int_equal(results[0].err, BV_OK);
+    assert_true(span_eq(span_of(results[0].data, results[0].len),
+                        span_of(made.buf, made_len)));
+    assert_int_equal(results[1].err, BV_E_NOT_FOUND);
     while (signer_server_busy(server))
         assert_int_equal(step(server), BV_OK);
     bool ready = false;
@@ -290,10 +302,8 @@ static void
 wrong_passphrase(void **state)
 {
     struct signer_server *server = NULL;
-    struct signer_server_config config = {.keys = keys,
-                                          .num_keys = 1,
-                                          .passphrase = SPAN_LIT("no"),
-                                          .ca_dir = -1};
+    struct signer_server_config config = {
+        .keys = keys, .num_keys = 1, .passphrase = SPAN_LIT("no")};
     struct signer_event event;
     struct signer client;
 
@@ -352,7 +362,7 @@ bad_configurations(void **state)
     struct signer_server_key slash = keys[1], junk = keys[0];
     struct signer_server *server = NULL;
     struct signer_server_config config = {
-        .keys = twice, .num_keys = 2, .passphrase = PASS, .ca_dir = -1};
+        .keys = twice, .num_keys = 2, .passphrase = PASS};
 
     assert_int_equal(signer_server_new(&config, &server), BV_E_BAD_CONFIG);
     slash.name = "../x";
@@ -363,7 +373,6 @@ bad_configurations(void **state)
     config.keys = &junk;
     assert_int_equal(signer_server_new(&config, &server), BV_E_BAD_CONFIG);
     server = new_server();
-    config.ca_dir = -1;
     assert_int_equal(signer_server_reload(server, &config), BV_E_BAD_CONFIG);
     config.keys = keys;
     config.num_keys = 3;
