@@ -87,4 +87,7 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (AssertionError, struct.error, subprocess.CalledProcessError) as fault:
+        sys.exit(f"the log does not verify: {fault}")
