@@ -10,6 +10,7 @@
 #include "wire/der.h"
 #include "wire/name.h"
 #include "wire/oid.h"
+#include "wire/san.h"
 
 static struct fixture f;
 static uint8_t csr_buf[8192];
@@ -644,6 +645,72 @@ test_approval_is_not_reusable(void **state)
     expect(BV_E_PENDING, &r);
 }
 
+/* --- what a renewal may ask for (RFC 7030 4.2.2) --- */
+
+static struct span
+san_of(const char *a, const char *b)
+{
+    static uint8_t buf[256];
+    struct sink out = SINK_ARRAY(buf);
+    size_t mark = der_open(&out, DER_SEQUENCE);
+    san_put(&out, SAN_DNS, span_str(a));
+    if (b != NULL)
+        san_put(&out, SAN_DNS, span_str(b));
+    der_close(&out, mark);
+    return sink_view(&out);
+}
+
+static void
+test_renewal_keeps_its_names(void **state)
+{
+    static uint8_t der[2048];
+    char secret[64];
+    struct cert old, new;
+    bv_auto(key) struct key *key = fixture_key();
+    struct profile *p = fixture_profile(&f, "gateway");
+    strcpy(p->san_patterns[0], "*.gw.example");
+    p->num_san_patterns = 1;
+    fixture_token(&f, "gw1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "gw1", secret);
+    strcpy(r.label, "gateway");
+    r.csr = fixture_csr(key, "gw1", san_of("a.gw.example", "b.gw.example"),
+                        SPAN_EMPTY, csr_buf, sizeof csr_buf);
+    expect(BV_OK, &r);
+    memcpy(der, f.reply.cert.data, f.reply.cert.len);
+    r = with_own(CORE_REENROLL, key, "gw1", span_of(der, f.reply.cert.len));
+    assert_int_equal(cert_parse(r.peer_cert, &old), BV_OK);
+    const struct {
+        const char *a, *b;
+        enum bv_err want;
+    } cases[] = {
+        {NULL, NULL, BV_OK}, /* none: the same again */
+        {"b.gw.example", "a.gw.example", BV_OK},
+        {"a.gw.example", NULL, BV_E_REFUSED},
+        {"a.gw.example", "c.gw.example", BV_E_REFUSED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        r.csr = fixture_csr(key, "gw1",
+                            cases[i].a ? san_of(cases[i].a, cases[i].b)
+                                       : SPAN_EMPTY,
+                            SPAN_EMPTY, csr_buf, sizeof csr_buf);
+        expect(cases[i].want, &r);
+        if (cases[i].want != BV_OK)
+            continue;
+        assert_int_equal(cert_parse(f.reply.cert, &new), BV_OK);
+        assert_true(span_eq(old.san, new.san));
+    }
+    /* another string type is the same name; the certificate keeps its own */
+    const struct ava utf8 = CN(0, UTF8_STRING, "gw1");
+    r.csr = csr_of_avas(key, &utf8, 1);
+    expect(BV_OK, &r);
+    assert_int_equal(cert_parse(f.reply.cert, &new), BV_OK);
+    assert_true(span_eq(old.subject, new.subject));
+    const struct ava more[] = {CN(0, UTF8_STRING, "gw1"),
+                               {1, oid_ou, DER_UTF8_STRING, SPAN_LIT("x")}};
+    r.csr = csr_of_avas(key, more, 2);
+    expect(BV_E_REFUSED, &r);
+}
+
 /* --- faults that are ours --- */
 
 /* An hour of full disk must not use up what a device may ask for in it. */
@@ -675,6 +742,7 @@ main(void)
         T(test_blocked_key_may_not_ask),
         T(test_hold_keeps_the_name),
         T(test_race_for_a_name),
+        T(test_renewal_keeps_its_names),
         T(test_change_of_subject_is_not_ignored),
         T(test_binding_tricks),
         T(test_subject_tricks),
