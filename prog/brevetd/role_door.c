@@ -9,6 +9,7 @@
 #include "net/tls.h"
 #include "prog/brevetd/child.h"
 #include "prog/brevetd/role.h"
+#include "prog/brevetd/staple.h"
 
 /* How often a status map that core has not written yet is looked at. */
 #define MAP_RETRY_MS 50
@@ -20,6 +21,7 @@ struct door {
     struct loop_timer *map_timer;
     struct peer *core, *signer;
     struct serve *serve;
+    struct staple *staple;
     struct front_est_settings est;
     struct front_status_settings status;
     struct front_status_crl crls[CONFIG_CAS_MAX];
@@ -85,6 +87,9 @@ use_tls(struct door *d, const struct material *m)
     }
     BV_TRY(err);
     net_set_tls(serve_net(d->serve), tls);
+    struct span pem;
+    if (bundle_find(&m->bundle, "tls", &pem) == BV_OK)
+        staple_use(d->staple, tls, pem, m->config);
     tls_unref(tls);
     d->has_tls = true;
     return BV_OK;
@@ -258,6 +263,7 @@ open_loop(struct door *d)
     BV_TRY(peer_new(d->loop, PROC_CORE, &d->core));
     BV_TRY(peer_new(d->loop, PROC_SIGNER, &d->signer));
     BV_TRY(loop_timer_new(d->loop, try_map, d, &d->map_timer));
+    BV_TRY(staple_new(d->loop, d->signer, &d->staple));
     return loop_watch_new(d->loop, channel_fd(d->role->parent), LOOP_READ,
                           from_parent, d, &d->parent_watch);
 }
@@ -293,6 +299,7 @@ close_door(struct door *d)
     serve_free(d->serve);
     peer_free(d->core);
     peer_free(d->signer);
+    staple_free(d->staple);
     if (d->parent_watch != NULL)
         loop_watch_free(d->parent_watch);
     if (d->map_timer != NULL)

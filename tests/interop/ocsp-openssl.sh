@@ -86,4 +86,13 @@ equal "9,000 octets are 413" 413 "$status"
 status=$(curl -s -o /dev/null -w '%{http_code}' -X PUT --data x "$url")
 equal "PUT is 405" 405 "$status"
 
+# --- the answer the daemon staples to its own certificate (RFC 6066 8) ---
+staple() { curl -s --cacert "$root" --cert-status "$@" "$est/cacerts" -o /dev/null; }
+until_true 10 staple
+ok $? "curl --cert-status accepts what is stapled"
+check "over TLS 1.2 as well" staple --tls-max 1.2
+openssl s_client -connect "localhost:$https_port" -CAfile "$root" -status </dev/null >"$work/status" 2>&1
+check "openssl s_client sees it" grep -q 'OCSP Response Status: successful' "$work/status"
+check "it says good" grep -q 'Cert Status: good' "$work/status"
+
 finish
