@@ -130,11 +130,29 @@ dev_timeout(const struct dev *dev)
     return dev->config.exchange_ms;
 }
 
+/* Nothing runs out any more: the certificate is over, or the server will not
+ * have us. */
+static bool
+is_lost(const struct dev *dev)
+{
+    enum bv_why why =
+        dev->why != BV_WHY_NONE ? dev->why : (enum bv_why)dev->record.why;
+    return dev->when.time > dev->not_after || why == BV_WHY_UNAUTHORIZED ||
+           why == BV_WHY_SERVER_REFUSED || why == BV_WHY_REJECTED;
+}
+
+/* A short life asks for short pauses (plan_pause). Once it is lost they grow
+ * from the last one on, as if the life were longer: 1/20 of it is twice the
+ * last pause. */
 uint32_t
 dev_pause(struct dev *dev, uint32_t failures)
 {
+    int64_t life = dev->not_after - dev->not_before;
+    int64_t grown = INT64_C(40) * dev->record.pause;
+    if (life > 0 && grown > life && is_lost(dev))
+        life = grown;
     return plan_pause(failures, dev->config.retry_min, dev->config.retry_max,
-                      dev->not_after - dev->not_before, dev_random(dev));
+                      life, dev_random(dev));
 }
 
 bool

@@ -153,7 +153,8 @@ dev_stage_trust(struct dev *dev)
 /* --- key --- */
 
 /* The claim code is for a device without a living identity: one whose valid
- * certificate the server refuses was shut out on purpose. */
+ * certificate the server refuses was shut out on purpose. An expired one comes
+ * last: some servers let it renew. */
 static enum dev_cred
 choose(const struct dev *dev)
 {
@@ -161,12 +162,14 @@ choose(const struct dev *dev)
     unsigned num = 0;
     bool alive =
         dev->record.active != BV_SLOT_NONE && dev->when.time <= dev->not_after;
-    if (dev->record.active != BV_SLOT_NONE)
+    if (alive)
         have[num++] = DEV_CRED_ACTIVE;
-    if (dev->config.factory)
-        have[num++] = DEV_CRED_FACTORY;
     if (dev->config.claim.len > 0 && !alive)
         have[num++] = DEV_CRED_CLAIM;
+    if (dev->config.factory)
+        have[num++] = DEV_CRED_FACTORY;
+    if (dev->record.active != BV_SLOT_NONE && !alive)
+        have[num++] = DEV_CRED_ACTIVE;
     return num > 0 ? have[dev->cred_turn % num] : DEV_CRED_NONE;
 }
 

@@ -389,6 +389,11 @@ identity_advice(const struct identity *identity)
     case BV_WHY_TIMEOUT:
         return "check --url and the network";
     case BV_WHY_SERVER_REFUSED:
+        if (status.active != BV_SLOT_NONE && status.not_after < time(NULL))
+            return "the certificate has expired; put a fresh claim code into "
+                   "the --claim-code-file";
+        return "compare --ca-fingerprint or --ca-file with the root "
+               "certificate of the server's CA";
     case BV_WHY_FINGERPRINT:
     case BV_WHY_CHAIN:
         return "compare --ca-fingerprint or --ca-file with the root "

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "prog/brevet-agent/agent.h"
@@ -274,7 +275,8 @@ enroll_one(struct identity *identity, bool wait)
     uint64_t unused;
     (void)bv_device_step(&identity->device, &unused); /* read what is there */
     bv_device_status(&identity->device, &status);
-    if (status.active != BV_SLOT_NONE) {
+    bool alive = status.not_after > time(NULL);
+    if (status.active != BV_SLOT_NONE && alive) {
         bool changed;
         printf("%s: already enrolled\n", identity->config->name);
         return install_all(identity, &changed) ? AGENT_OK : AGENT_LOCAL;

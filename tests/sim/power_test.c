@@ -376,6 +376,26 @@ test_short_lived(void **state)
 
 /* --- clocks --- */
 
+/* Short pauses are for a certificate that runs out; a device that was shut out
+ * slows down like any other, and comes back when it is let in again. */
+static void
+test_short_lived_refused(void **state)
+{
+    (void)state;
+    world.lifetime = 20;
+    enrol();
+    world.mood = MOOD_DISOWN;
+    world.disowned_from = 0;
+    unsigned contacts = world.contacts;
+    assert_false(world_run(&world, &device, BV_EVENT_RENEWED, DAY));
+    assert_in_range(world.contacts - contacts, 5, 60);
+    struct bv_status status;
+    bv_device_status(&device, &status);
+    world.mood = MOOD_HONEST;
+    assert_true(
+        world_run(&world, &device, BV_EVENT_RENEWED, status.retry_after + 1));
+}
+
 static void
 test_clock_1970_at_boot(void **state)
 {
@@ -509,6 +529,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_revoked, setup, teardown),
         cmocka_unit_test_setup_teardown(test_short_lived, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_short_lived_refused, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_clock_1970_at_boot, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_clock_unknown_after_long_sleep,
