@@ -385,7 +385,7 @@ add_for_core(const struct maker *m)
             &config->manufacturer_files[i];
         BV_TRY(add(m, "anchors:", name, files->certificates, false));
         if (files->crl[0] != '\0')
-            BV_TRY(add(m, "crl:", name, files->crl, false));
+            BV_TRY(add(m, "crl:", name, files->crl, true));
     }
     return BV_OK;
 }

@@ -1,7 +1,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "pki/note.h"
+#include "prog/brevetd/maker.h"
 #include "prog/brevetd/role.h"
 #include "wire/pem.h"
 
@@ -83,6 +85,29 @@ decode_log_key(struct decoder *d)
     return d->memory.failed ? BV_E_NO_SPACE : BV_OK;
 }
 
+/* A list that was asked for and cannot be used leaves nobody in (core refuses:
+ * crl_required): the manufacturer's fault does not end the server. */
+static void
+decode_maker(struct decoder *d, size_t i)
+{
+    struct core_manufacturer *m = &d->config->manufacturers[i];
+    struct span file, anchors;
+    const char *problem = "there is no such file";
+    if (d->config->manufacturer_files[i].crl[0] == '\0' ||
+        bundle_find(d->bundle, "callers", &file) != BV_OK) /* not core's */
+        return;
+    enum bv_err err = blob_of(d, "crl:", m->name, &file);
+    if (err == BV_OK)
+        err = blob_of(d, "anchors:", m->name, &anchors);
+    if (err == BV_OK)
+        err = maker_crl(file, anchors, clock_wall(), &d->memory, &m->crl,
+                        &problem);
+    if (err != BV_OK)
+        log_warn("a manufacturer's CRL is unusable, its devices are refused "
+                 "manufacturer=%s file=%s problem=\"%s\"",
+                 m->name, d->config->manufacturer_files[i].crl, problem);
+}
+
 static enum bv_err
 decode_all(struct decoder *d)
 {
@@ -92,6 +117,8 @@ decode_all(struct decoder *d)
         BV_TRY(decode_ca(d, i));
         BV_TRY(absolute(config, config->cas[i].crl_path));
     }
+    for (size_t i = 0; i < config->core.num_manufacturers; i++)
+        decode_maker(d, i);
     return absolute(config, config->core.tls_path);
 }
 

@@ -148,18 +148,24 @@ find_manufacturer(const struct core *core, const char *name)
 
 static enum bv_err
 check_manufacturer_crl(const struct core_manufacturer *m,
-                       const struct cert *peer, const struct problem *p)
+                       const struct cert *peer, int64_t now,
+                       const struct problem *p)
 {
     struct crl crl;
     struct crl_entry entry;
     bool found = false;
-    if (m->crl.len == 0)
+    if (m->crl.len == 0 && !m->crl_required)
         return BV_OK;
     /* A list that cannot be read says nothing good about anybody. */
     if (crl_parse(m->crl, &crl) != BV_OK)
         return deny(p, BV_E_REFUSED, "the manufacturer's CRL is unusable");
+    if (now > crl.next_update)
+        return deny(p, BV_E_REFUSED, "the manufacturer's CRL has expired");
     if (!span_eq(crl.issuer, peer->issuer))
-        return BV_OK;
+        return m->crl_required
+                   ? deny(p, BV_E_REFUSED,
+                          "the manufacturer's CRL is of another issuer")
+                   : BV_OK;
     if (crl_find(&crl, peer->serial, &found, &entry) != BV_OK)
         return deny(p, BV_E_REFUSED, "the manufacturer's CRL is unusable");
     if (found)
@@ -179,7 +185,7 @@ by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
         return deny(p, BV_E_BAD_MESSAGE, "the certificate cannot be read");
     if (now < id->peer.not_before || now > id->peer.not_after)
         return deny(p, BV_E_EXPIRED, "the manufacturer certificate expired");
-    BV_TRY(check_manufacturer_crl(m, &id->peer, p));
+    BV_TRY(check_manufacturer_crl(m, &id->peer, now, p));
     if (names_of_subject(id->peer.subject, !m->id_from_cn, id->device) !=
             BV_OK ||
         id->device[0] == '\0')

@@ -62,6 +62,8 @@ struct core_manufacturer {
                                      * they replace no valid certificate */
     bool id_from_cn;                /* else subject serialNumber, then CN */
     bool known_only;                /* only devices already in the inventory */
+    bool crl_required;              /* without a usable crl, and for devices of
+                                     * another issuer than the crl's: refused */
     struct span crl;                /* DER, may be empty: its revoked devices;
                                      * signature checked by the loader */
 };

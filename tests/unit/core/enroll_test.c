@@ -5,6 +5,7 @@
 #include "core/ca.h"
 #include "wire/base64.h"
 #include "wire/cert.h"
+#include "wire/crl.h"
 #include "wire/der.h"
 #include "wire/pem.h"
 #include "wire/san.h"
@@ -384,6 +385,42 @@ test_manufacturer(void **state)
     assert_int_not_equal(fixture_run(&f, &r), BV_OK);
 }
 
+/* A list was asked for: without a usable one nobody comes in. */
+static void
+test_manufacturer_needs_its_crl(void **state)
+{
+    uint8_t idevid[2048], key_buf[LIMIT_SPKI];
+    static uint8_t crl_buf[2048];
+    struct cert maker;
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = with_secret(key, "m1", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = maker_device("m1", idevid, sizeof idevid);
+    f.manufacturers[0].crl_required = true;
+    expect(BV_E_REFUSED, &r);
+    assert_int_equal(cert_parse(f.maker, &maker), BV_OK);
+    struct crl_head head = {.issuer = maker.subject,
+                            .sig = ALG_SIG_ECDSA_SHA256,
+                            .this_update = FIXTURE_NOW - 10,
+                            .next_update = FIXTURE_NOW + 100,
+                            .key_id = maker.ski,
+                            .number = 1};
+    struct sink tbs = SINK_ARRAY(key_buf), out = SINK_ARRAY(crl_buf);
+    crl_put_tbs(&tbs, &head, NULL, 0);
+    crl_put_outer(&out, tbs.len, head.sig, 70);
+    sink_put(&out, sink_view(&tbs)); /* its signature is the loader's affair */
+    crl_put_signature(&out, head.sig, span_of(crl_buf, 70));
+    f.manufacturers[0].crl = sink_view(&out);
+    expect(BV_OK, &r);
+    fixture_time += 101;
+    r = with_secret(key, "m1", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = maker_device("m1", idevid, sizeof idevid);
+    expect(BV_E_REFUSED, &r);
+}
+
 static void
 test_approval(void **state)
 {
@@ -599,6 +636,7 @@ main(void)
         T(test_renew),
         T(test_renew_expired),
         T(test_manufacturer),
+        T(test_manufacturer_needs_its_crl),
         T(test_approval),
         T(test_keygen),
         T(test_quota_and_block),
