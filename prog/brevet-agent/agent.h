@@ -96,11 +96,15 @@ struct identity {
     uint64_t next_ms; /* CLOCK_BOOTTIME: when a step is due */
 };
 
+/* What an identity is opened for. READ: only look; nothing is locked or
+ * written. SERVE: the process before us may still be dying; wait a moment. */
+enum identity_use { IDENTITY_READ, IDENTITY_ONCE, IDENTITY_SERVE };
+
 /* identity_open reads what the configuration names and takes the directory.
- * reader: only look; nothing is locked or written. False after saying what is
- * wrong. identity_close is fine on a zeroed struct. */
+ * False after saying what is wrong. identity_close is fine on a zeroed struct.
+ */
 bool identity_open(struct identity *identity, const struct agent_config *config,
-                   bool reader);
+                   enum identity_use use);
 void identity_close(struct identity *identity);
 /* identity_step does what can be done now and handles what happened (installs,
  * hook, log line). Returns the last event; sets next_ms. */

@@ -20,6 +20,7 @@
 /* No present precedes this release: 2026-11-01. */
 #define RELEASE_TIME INT64_C(1793491200)
 /* Steps in a row before others get their turn. */
+#define LOCK_TRIES  100
 #define BURST       1000
 #define CA_FILE_MAX 32768
 
@@ -287,13 +288,29 @@ take_settings(struct identity *identity)
 
 /* --- the directory and the ports --- */
 
+/* After kill -9 the lock goes when the kernel has cleaned up. */
+static struct bv_posix *
+open_locked(const char *dir, enum identity_use use)
+{
+    struct timespec pause = {0, 50000000};
+    struct bv_posix *posix = bv_posix_open(dir);
+    for (int i = 0; i < LOCK_TRIES && use == IDENTITY_SERVE && posix == NULL &&
+                    errno == EWOULDBLOCK;
+         i++) {
+        (void)nanosleep(&pause, NULL);
+        posix = bv_posix_open(dir);
+    }
+    return posix;
+}
+
 static bool
-open_dir(struct identity *identity, bool reader)
+open_dir(struct identity *identity, enum identity_use use)
 {
     const char *dir = identity->config->dir;
     if (dir == NULL)
         return complain(identity, strerror(ENOMEM), NULL);
-    identity->posix = reader ? bv_posix_open_reader(dir) : bv_posix_open(dir);
+    identity->posix = use == IDENTITY_READ ? bv_posix_open_reader(dir)
+                                           : open_locked(dir, use);
     if (identity->posix != NULL)
         return true;
     if (errno == EWOULDBLOCK)
@@ -333,14 +350,14 @@ start(struct identity *identity)
 
 bool
 identity_open(struct identity *identity, const struct agent_config *config,
-              bool reader)
+              enum identity_use use)
 {
     memset(identity, 0, sizeof(*identity));
     identity->config = config;
     identity->work = malloc(BV_WORK_SIZE + CA_FILE_MAX);
     if (identity->work == NULL)
         return complain(identity, strerror(ENOMEM), NULL);
-    return take_settings(identity) && open_dir(identity, reader) &&
+    return take_settings(identity) && open_dir(identity, use) &&
            start(identity);
 }
 
@@ -433,12 +450,15 @@ identity_why(const struct identity *identity, char *out, size_t cap)
     if (status.why == BV_WHY_UNAUTHORIZED || status.why == BV_WHY_REJECTED ||
         status.why == BV_WHY_SERVER_ERROR || status.why == BV_WHY_HTTP)
         (void)snprintf(http, sizeof(http), " (HTTP %u)", status.http_status);
-    const char *said = bv_device_said(&identity->device);
-    (void)snprintf(
-        out, cap, "%s%s%s%s%s%s%s%s", bv_why_text(status.why), http,
-        said[0] != '\0' ? ": \"" : "", said, said[0] != '\0' ? "\"" : "",
-        from_tls && detail[0] != '\0' ? " (" : "", from_tls ? detail : "",
-        from_tls && detail[0] != '\0' ? ")" : "");
+    char said[BV_SAID_MAX + 1];
+    (void)snprintf(said, sizeof(said), "%s", bv_device_said(&identity->device));
+    for (char *quote = said; (quote = strchr(quote, '"')) != NULL;)
+        *quote = '\''; /* log lines quote this text */
+    (void)snprintf(out, cap, "%s%s%s%s%s%s%s", bv_why_text(status.why), http,
+                   said[0] != '\0' ? ", saying: " : "", said,
+                   from_tls && detail[0] != '\0' ? " (" : "",
+                   from_tls ? detail : "",
+                   from_tls && detail[0] != '\0' ? ")" : "");
 }
 
 static void

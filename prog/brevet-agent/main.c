@@ -209,13 +209,13 @@ is_meant(const char *name, char **names, int num)
 }
 
 static bool
-open_all(struct arguments *args, char **names, int num_names, bool reader,
-         size_t *ret_num)
+open_all(struct arguments *args, char **names, int num_names,
+         enum identity_use use, size_t *ret_num)
 {
     size_t num = 0;
     for (size_t i = 0; i < args->num_configs; i++)
         if (is_meant(args->configs[i].name, names, num_names) &&
-            !identity_open(&identities[num++], &args->configs[i], reader)) {
+            !identity_open(&identities[num++], &args->configs[i], use)) {
             *ret_num = num;
             return false;
         }
@@ -338,10 +338,13 @@ execute(struct arguments *args, const char *command, char **names,
         fprintf(stderr, "brevet-agent: unknown command %s\n", command);
         return AGENT_USAGE;
     }
+    enum identity_use use = status ? IDENTITY_READ
+                            : run  ? IDENTITY_SERVE
+                                   : IDENTITY_ONCE;
     log_open("agent", args->verbose ? LOG_LEVEL_DEBUG
                       : run         ? LOG_LEVEL_INFO
                                     : LOG_LEVEL_ERROR);
-    if (load(args) && open_all(args, names, num_names, status, &num)) {
+    if (load(args) && open_all(args, names, num_names, use, &num)) {
         if (!status && !renew && args->has_fields &&
             !saved_write(&identities[0]))
             exit = AGENT_LOCAL;
