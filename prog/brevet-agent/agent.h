@@ -154,8 +154,8 @@ void material_roots(struct identity *identity, struct sink *out);
 
 /* hook_start starts the hook, or notes that it must run once more after the one
  * that is running; nobody waits for it. reason (a constant): "enrolled",
- * "renewed", "repaired". hook_step looks whether it has ended, ends it after
- * HOOK_SECONDS, logs how it ended; true while one is running. hook_fd is
+ * "renewed", "trust", "repaired". hook_step looks whether it has ended, ends it
+ * after HOOK_SECONDS, logs how it ended; true while one is running. hook_fd is
  * readable at its end; -1 when none runs. hook_finish waits. */
 #define HOOK_SECONDS 60
 void hook_start(struct identity *identity, const char *reason);

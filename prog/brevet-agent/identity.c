@@ -470,6 +470,14 @@ hand_over(struct identity *identity, const char *reason)
         hook_start(identity, reason);
 }
 
+static bool
+has_identity(const struct identity *identity)
+{
+    struct bv_status status;
+    bv_device_status(&identity->device, &status);
+    return status.active != BV_SLOT_NONE;
+}
+
 static void
 log_identity(struct identity *identity, const char *what)
 {
@@ -511,6 +519,8 @@ handle(struct identity *identity, enum bv_event event)
         break;
     case BV_EVENT_TRUST:
         log_info("CA certificates changed identity=%s", identity->config->name);
+        if (has_identity(identity))
+            hand_over(identity, "trust");
         break;
     case BV_EVENT_PENDING:
         log_failure(identity, "waiting for approval");

@@ -214,4 +214,45 @@ agent enroll --dir "$work/e1" >"$work/out" 2>&1
 equal "a fresh claim code brings it back" good "$(status_of e1 state)"
 check "and they fit" fits e1
 
+# --- a new root that the old one vouches for ---
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 300 -subj "/O=Interop/CN=Root G2" \
+    -keyout "$work/g2.key" -out "$ca/ca/g2.crt" -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
+openssl req -new -key "$work/g2.key" -subj "/O=Interop/CN=Root G2" -out "$work/g2.csr"
+openssl x509 -req -in "$work/g2.csr" -CA "$root" -CAkey "$ca/ca/root.key" -passin "file:$work/passphrase" \
+    -days 200 -out "$ca/ca/link.crt" -extfile <(printf '%s\n' 'basicConstraints=critical,CA:true' \
+    'keyUsage=critical,keyCertSign,cRLSign' 'subjectKeyIdentifier=hash' 'authorityKeyIdentifier=keyid') 2>/dev/null
+sed -i 's|chain = {"ca/root.crt"}|chain = {"ca/root.crt", "ca/link.crt", "ca/g2.crt"}|' "$ca/brevet.conf"
+stop_daemon
+start_daemon
+agent renew --force --dir "$work/n1" >"$work/out" 2>&1
+equal "a new root the old one signed comes with a renewal" 2 "$(grep -c BEGIN "$work/n1/ca.pem")"
+check "and is trusted" grep -q "$(openssl x509 -in "$ca/ca/g2.crt" -noout -fingerprint -sha256 | cut -d= -f2 |
+    tr -d : | tr A-F a-f)" <(agent status --dir "$work/n1")
+
+# --- several identities in one file ---
+code_for m1
+code_for m2
+for name in m1 m2; do
+    mkdir "$work/$name.pem"
+    cat <<CONF
+identity "$name" {
+    url = "$est/brief"
+    dir = "$work/$name"
+    claim-code-file = "$work/$name.code"
+    ca-fingerprint = "$pin"
+    hook = "sleep 30"
+    install { dir = "$work/$name.pem" }
+}
+CONF
+done >"$work/agent.conf"
+chmod 666 "$work/agent.conf"
+agent -c "$work/agent.conf" status >"$work/out" 2>&1
+equal "a file that others may write is refused" 1 $?
+chmod 600 "$work/agent.conf"
+"$bin_agent" -c "$work/agent.conf" run >"$work/many.log" 2>&1 &
+agents+=($!)
+check "two identities enrol beside each other's hooks" until_true 10 test -s "$work/m1.pem/cert.pem" -a -s "$work/m2.pem/cert.pem"
+check "and stand in the folder that was asked for" fits m2.pem
+check "a process of two stays below 16 MB" test "$(awk '/VmRSS/ {print $2}' "/proc/${agents[-1]}/status")" -lt 16384
+
 finish
