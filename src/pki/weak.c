@@ -430,12 +430,10 @@ is_small_order(struct span key)
 static enum weak
 check_point(const struct alg_spki *spki)
 {
-    bv_auto(key) struct key *key = NULL;
-
     if (spki->alg == ALG_KEY_ED25519)
         return spki->key.len != 32 || is_small_order(spki->key) ? WEAK_POINT
                                                                 : WEAK_NONE;
-    return key_of_spki(spki, &key) == BV_OK ? WEAK_NONE : WEAK_POINT;
+    return key_check_spki(spki) == BV_OK ? WEAK_NONE : WEAK_POINT;
 }
 
 enum weak

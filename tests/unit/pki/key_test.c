@@ -112,6 +112,46 @@ sign_and_verify(void **state)
     }
 }
 
+/* A key of another owner, or none at all, between two uses of the kept one
+ * changes nothing: each signature counts for its own key only. */
+static void
+verify_by_spki(void **state)
+{
+    struct span tbs = SPAN_LIT("to be signed");
+
+    for (size_t i = 0; i < NUM_KINDS; i++) {
+        uint8_t bufs[2][LIMIT_SPKI], sigs[2][LIMIT_SIGNATURE];
+        struct alg_spki spki[2], bad;
+        struct span sig[2];
+        bv_auto(key) struct key *other = NULL;
+        enum alg_sig alg = alg_sig_of_key(kinds[i].alg);
+
+        assert_int_equal(key_generate(kinds[i].alg, kinds[i].bits, &other),
+                         BV_OK);
+        for (size_t k = 0; k < 2; k++) {
+            struct key *key = k == 0 ? made[i] : other;
+            struct sink out = SINK_ARRAY(sigs[k]);
+            struct span in = spki_of(key, bufs[k]);
+            assert_int_equal(alg_spki_parse(&in, &spki[k]), BV_OK);
+            assert_int_equal(key_sign(key, tbs, &out), BV_OK);
+            sig[k] = sink_view(&out);
+        }
+        for (size_t n = 0; n < 6; n++) {
+            size_t k = n % 2;
+            assert_int_equal(key_check_spki(&spki[k]), BV_OK);
+            assert_int_equal(key_verify_spki(&spki[k], alg, tbs, sig[k]),
+                             BV_OK);
+            assert_int_equal(key_verify_spki(&spki[k], alg, tbs, sig[!k]),
+                             BV_E_BAD_SIGNATURE);
+            bad = spki[k];
+            bad.key.len--;
+            if (kinds[i].alg != ALG_KEY_RSA)
+                assert_int_equal(key_verify_spki(&bad, alg, tbs, sig[k]),
+                                 BV_E_BAD_KEY);
+        }
+    }
+}
+
 static void
 algorithms_do_not_mix(void **state)
 {
@@ -327,6 +367,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sign_and_verify),
+        cmocka_unit_test(verify_by_spki),
         cmocka_unit_test(algorithms_do_not_mix),
         cmocka_unit_test(digests),
         cmocka_unit_test(bad_points),
