@@ -402,8 +402,8 @@ find_repeat(struct work *w, enum verdict *ret_verdict)
         return BV_OK;
     }
     enum bv_err err = w->core->store->cert_of_request(
-        w->core->store->ctx, SPAN_ARRAY(w->job->d.request_hash), take_repeat,
-        &repeat);
+        w->core->store->ctx, SPAN_ARRAY(w->job->d.key_hash),
+        SPAN_ARRAY(w->job->d.request_hash), take_repeat, &repeat);
     if (err != BV_OK && err != BV_E_NOT_FOUND)
         return err;
     if (repeat.found)

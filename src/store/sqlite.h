@@ -29,7 +29,7 @@ struct store_sqlite_options {
     bool read_only;       /* no lock, no migration; every change is refused
                            * with IO */
     unsigned cache_kib;   /* page cache; 0: 2048 */
-    unsigned wal_pages;   /* checkpoint when the log is longer; 0: 1000 */
+    unsigned wal_pages;   /* checkpoint when the log is longer; 0: 4000 */
     uint64_t check_limit; /* octets; 0: 8 MiB, 20 ms */
 };
 

@@ -100,31 +100,40 @@ cert_put(void *ctx, const struct store_cert *row)
 }
 
 static enum bv_err
-cert_find(void *ctx, uint64_t seq, store_cert_fn *fn, void *user)
+one_cert(struct sqlite_query *q, store_cert_fn *fn, void *user)
 {
-    struct sqlite_query sqlite_auto q = {0};
     struct store_cert row;
 
-    BV_TRY(sqlite_query_open(ctx, SQL_CERT_FIND, &q));
-    sqlite_query_int(&q, 1, seq > INT64_MAX ? 0 : (int64_t)seq);
-    BV_TRY(sqlite_query_one(&q));
-    BV_TRY(read_cert(&q, &row));
+    BV_TRY(sqlite_query_one(q));
+    BV_TRY(read_cert(q, &row));
     return fn(user, &row);
 }
 
 static enum bv_err
-cert_of_request(void *ctx, struct span request_hash, store_cert_fn *fn,
-                void *user)
+cert_find(void *ctx, uint64_t seq, store_cert_fn *fn, void *user)
 {
     struct sqlite_query sqlite_auto q = {0};
 
+    BV_TRY(sqlite_query_open(ctx, SQL_CERT_FIND, &q));
+    sqlite_query_int(&q, 1, seq > INT64_MAX ? 0 : (int64_t)seq);
+    return one_cert(&q, fn, user);
+}
+
+/* Only among the certificates whose idempotency keys are kept, so that a key
+ * used for years is no long search. */
+static enum bv_err
+cert_of_request(void *ctx, struct span key_hash, struct span request_hash,
+                store_cert_fn *fn, void *user)
+{
+    const struct sqlite *s = ctx;
+    int64_t next = s->counter[SQLITE_NEXT_SEQ];
+    struct sqlite_query sqlite_auto q = {0};
+
     BV_TRY(sqlite_query_open(ctx, SQL_REQUEST_FIND, &q));
-    sqlite_query_blob(&q, 1, request_hash);
-    BV_TRY(sqlite_query_one(&q));
-    int64_t seq = sqlite_query_get_int(&q, 0);
-    if (seq == 0) /* max() of no rows */
-        return BV_E_NOT_FOUND;
-    return cert_find(ctx, (uint64_t)seq, fn, user);
+    sqlite_query_blob(&q, 1, key_hash);
+    sqlite_query_blob(&q, 2, request_hash);
+    sqlite_query_int(&q, 3, next > REQUESTS_KEPT ? next - REQUESTS_KEPT : 0);
+    return one_cert(&q, fn, user);
 }
 
 static enum bv_err

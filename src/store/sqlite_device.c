@@ -26,15 +26,13 @@ one_device(struct sqlite_query *q, store_device_fn *fn, void *user)
 }
 
 static enum bv_err
-device_put(void *ctx, const struct store_device *row, int64_t *ret_id)
+write_device(struct sqlite *s, enum sqlite_sql sql,
+             const struct store_device *row)
 {
-    struct sqlite *s = ctx;
-    bool insert = row->id == 0;
     struct sqlite_query sqlite_auto q = {0};
 
-    BV_TRY(sqlite_query_write(s, insert ? SQL_DEVICE_INSERT : SQL_DEVICE_UPDATE,
-                              &q));
-    if (!insert)
+    BV_TRY(sqlite_query_write(s, sql, &q));
+    if (row->id != 0)
         sqlite_query_int(&q, 1, row->id);
     sqlite_query_text(&q, 2, row->name);
     sqlite_query_text(&q, 3, row->group);
@@ -42,7 +40,20 @@ device_put(void *ctx, const struct store_device *row, int64_t *ret_id)
     sqlite_query_int(&q, 5, row->created_at);
     sqlite_query_int(&q, 6, row->last_seen);
     sqlite_query_int(&q, 7, row->blocked);
-    BV_TRY(sqlite_query_change(&q));
+    return sqlite_query_change(&q);
+}
+
+static enum bv_err
+device_put(void *ctx, const struct store_device *row, int64_t *ret_id)
+{
+    struct sqlite *s = ctx;
+    bool insert = row->id == 0;
+    enum bv_err err =
+        write_device(s, insert ? SQL_DEVICE_INSERT : SQL_DEVICE_TOUCH, row);
+
+    if (err == BV_E_NOT_FOUND && !insert)
+        err = write_device(s, SQL_DEVICE_UPDATE, row);
+    BV_TRY(err);
     s->delta[SQLITE_DEVICES] += insert;
     *ret_id = insert ? sqlite3_last_insert_rowid(s->db) : row->id;
     return BV_OK;

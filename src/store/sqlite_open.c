@@ -166,7 +166,7 @@ configure(struct sqlite *s, const struct store_sqlite_options *options,
     char sql[128];
     unsigned cache = options->cache_kib != 0 ? options->cache_kib : 2048;
 
-    s->wal_pages = options->wal_pages != 0 ? (int)options->wal_pages : 1000;
+    s->wal_pages = options->wal_pages != 0 ? (int)options->wal_pages : 4000;
     (void)sqlite3_extended_result_codes(s->db, 1);
     (void)sqlite3_busy_timeout(s->db, BUSY_MS);
     /* damaged or hostile schemas must not run code of theirs */

@@ -174,13 +174,14 @@ struct store {
                                unsigned limit, store_device_fn *fn, void *user);
 
     enum bv_err (*cert_put)(void *ctx, const struct store_cert *row);
-    /* cert_find: by sequence; cert_of_request: newest with this request_hash
-     * (known for the last 65,536 certificates that had one);
+    /* cert_find: by sequence; cert_of_request: newest with this key and
+     * request_hash (known for the last 65,536 certificates that had one);
      * certs_of_key: every one with this key_hash, newest first */
     enum bv_err (*cert_find)(void *ctx, uint64_t seq, store_cert_fn *fn,
                              void *user);
-    enum bv_err (*cert_of_request)(void *ctx, struct span request_hash,
-                                   store_cert_fn *fn, void *user);
+    enum bv_err (*cert_of_request)(void *ctx, struct span key_hash,
+                                   struct span request_hash, store_cert_fn *fn,
+                                   void *user);
     enum bv_err (*certs_of_key)(void *ctx, struct span key_hash,
                                 store_cert_fn *fn, void *user);
     enum bv_err (*cert_list)(void *ctx, const struct store_cert_filter *filter,

@@ -50,13 +50,19 @@ fails(void)
     {                                                                          \
         return fails() ? faulty->fail_with : faulty->store.name(ctx, a, b, c); \
     }
+#define FAULT_4(name, t1, t2, t3, t4)                                          \
+    static enum bv_err fault_##name(void *ctx, t1 a, t2 b, t3 c, t4 d)         \
+    {                                                                          \
+        return fails() ? faulty->fail_with                                     \
+                       : faulty->store.name(ctx, a, b, c, d);                  \
+    }
 FAULT_0(begin)
 FAULT_0(commit)
 FAULT_2(sequence_reserve, uint64_t, uint64_t *)
 FAULT_2(device_put, const struct store_device *, int64_t *)
 FAULT_3(device_find, const char *, store_device_fn *, void *)
 FAULT_1(cert_put, const struct store_cert *)
-FAULT_3(cert_of_request, struct span, store_cert_fn *, void *)
+FAULT_4(cert_of_request, struct span, struct span, store_cert_fn *, void *)
 FAULT_3(certs_of_key, struct span, store_cert_fn *, void *)
 FAULT_3(token_find, struct span, store_token_fn *, void *)
 FAULT_2(token_put, const struct store_token *, int64_t *)

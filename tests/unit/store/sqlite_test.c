@@ -146,7 +146,7 @@ static void
 test_cert(void **state)
 {
     struct store s = open_store();
-    uint8_t hash[32];
+    uint8_t hash[32], key[32];
     bool found = false;
     struct seen seen = {0};
 
@@ -158,13 +158,15 @@ test_cert(void **state)
                      BV_E_NOT_FOUND);
 
     found = false;
+    hash_of(key, 'k', 7);
     hash_of(hash, 'r', 7);
-    OK(s.cert_of_request(s.ctx, SPAN_ARRAY(hash), check_cert_7, &found));
+    OK(s.cert_of_request(s.ctx, SPAN_ARRAY(key), SPAN_ARRAY(hash), check_cert_7,
+                         &found));
     assert_true(found);
     hash[31] ^= 1; /* same first octets, another hash */
-    assert_int_equal(
-        s.cert_of_request(s.ctx, SPAN_ARRAY(hash), see_cert, &seen),
-        BV_E_NOT_FOUND);
+    assert_int_equal(s.cert_of_request(s.ctx, SPAN_ARRAY(key), SPAN_ARRAY(hash),
+                                       see_cert, &seen),
+                     BV_E_NOT_FOUND);
 
     hash_of(hash, 'k', 7);
     OK(s.certs_of_key(s.ctx, SPAN_ARRAY(hash), see_cert, &seen));
@@ -930,18 +932,21 @@ test_requests_are_bounded(void **state)
 {
     struct store s = open_store();
     struct seen seen = {0};
-    uint8_t hash[32];
+    uint8_t hash[32], key[32];
 
     OK(s.begin(s.ctx));
     OK(put_cert(&s, 1, 10));
     OK(put_cert(&s, 64, 10));
     OK(put_cert(&s, 65536 + 64, 10));
+    hash_of(key, 'k', 64);
     hash_of(hash, 'r', 64);
-    assert_int_equal(
-        s.cert_of_request(s.ctx, SPAN_ARRAY(hash), see_cert, &seen),
-        BV_E_NOT_FOUND);
+    assert_int_equal(s.cert_of_request(s.ctx, SPAN_ARRAY(key), SPAN_ARRAY(hash),
+                                       see_cert, &seen),
+                     BV_E_NOT_FOUND);
+    hash_of(key, 'k', 65536 + 64);
     hash_of(hash, 'r', 65536 + 64);
-    OK(s.cert_of_request(s.ctx, SPAN_ARRAY(hash), see_cert, &seen));
+    OK(s.cert_of_request(s.ctx, SPAN_ARRAY(key), SPAN_ARRAY(hash), see_cert,
+                         &seen));
     OK(s.commit(s.ctx));
     s.close(s.ctx);
 }
