@@ -13,6 +13,9 @@
 #include "store/sqlite.h"
 
 #define FDS_MAX (2 + PROC_DOORS_MAX + 1 + CONTROL_MAX)
+/* A commit costs as much as a few certificates: while the signer still has
+ * some of ours, wait for them, but no longer than this. */
+#define GATHER_MS 2
 
 struct door {
     struct channel *channel; /* NULL: there is none now */
@@ -30,6 +33,7 @@ struct deciding {
     struct door doors[PROC_DOORS_MAX];
     unsigned last_tag;
     int64_t tick_at_ms;
+    int64_t commit_by_ms; /* 0: nothing waits to be committed */
     bool files_changed, over;
 };
 
@@ -326,6 +330,42 @@ tick(struct deciding *d)
         d->tick_at_ms = now + core_tick(d->core, clock_wall());
 }
 
+static int
+time_to_wait(const struct deciding *d)
+{
+    int64_t until = d->tick_at_ms, now = clock_mono_ms();
+    if (d->commit_by_ms != 0 && d->commit_by_ms < until)
+        until = d->commit_by_ms;
+    return until < now ? 0 : until - now > 60000 ? 60000 : (int)(until - now);
+}
+
+static enum bv_err
+commit_when_due(struct deciding *d)
+{
+    int64_t now = clock_mono_ms();
+    if (!core_has_work(d->core))
+        return BV_OK;
+    if (d->commit_by_ms == 0)
+        d->commit_by_ms = now + GATHER_MS;
+    if (signer_client_outstanding(&d->signer) > 0 && now < d->commit_by_ms)
+        return BV_OK;
+    enum bv_err err = core_commit(d->core);
+    d->commit_by_ms = core_has_work(d->core) ? now : 0;
+    return err;
+}
+
+/* After the answers have left: nobody waits for this. */
+static void
+maintain(struct deciding *d)
+{
+    if (core_has_work(d->core))
+        return;
+    enum bv_err err = d->store.maintain(d->store.ctx);
+    if (err != BV_OK)
+        log_warn("the database could not be maintained error=%s",
+                 err_name(err));
+}
+
 /* One turn: read everything that has come, ask the signer, commit once, and
  * only then let the answers go. */
 static enum bv_err
@@ -333,23 +373,17 @@ turn(struct deciding *d)
 {
     struct waiting w;
     collect(d, &w);
-    int64_t left = d->tick_at_ms - clock_mono_ms();
-    int wait = left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
-    if (core_has_work(d->core))
-        wait = 0;
+    int wait = time_to_wait(d);
     if (poll(w.fds, AT_CONTROL + w.num_control, wait) < 0)
         return errno == EINTR ? BV_OK : BV_E_IO;
     BV_TRY(read_all(d, &w));
     tick(d);
     BV_TRY(signer_result(d, signer_client_flush(&d->signer)));
-    enum bv_err err = core_commit(d->core);
+    enum bv_err err = commit_when_due(d);
     if (err == BV_E_CORRUPT)
         return err;
     BV_TRY(write_all(d));
-    enum bv_err kept = d->store.maintain(d->store.ctx);
-    if (kept != BV_OK)
-        log_warn("the database could not be maintained error=%s",
-                 err_name(kept));
+    maintain(d);
     return BV_OK;
 }
 

@@ -10,15 +10,31 @@
  * record to move: one small write an hour. */
 #define NEWEST_STEP 3600
 
-enum bv_err
-batch_begin(struct core *core)
+static enum bv_err
+open_batch(struct core *core)
 {
     if (core->batch.open)
         return BV_OK;
     BV_TRY(core->store->begin(core->store->ctx));
     core->batch.open = true;
+    core->batch.dirty = false;
     core->batch.mark = core->mark;
     return BV_OK;
+}
+
+enum bv_err
+batch_begin(struct core *core)
+{
+    BV_TRY(open_batch(core));
+    core->batch.dirty = true;
+    return BV_OK;
+}
+
+void
+batch_look(struct core *core)
+{
+    enum bv_err err = open_batch(core);
+    (void)err; /* whoever writes will meet it again */
 }
 
 void
@@ -134,22 +150,31 @@ publish_map(struct core *core)
     core->mark = b->mark;
 }
 
+static void
+committed(struct core *core)
+{
+    int64_t now = core_now(core);
+    core->stats.commits++;
+    if (is_newer(core, now))
+        core->newest = now;
+    sequence_committed(&core->sequence);
+    publish_map(core);
+}
+
 enum bv_err
 batch_commit(struct core *core)
 {
     if (core->batch.open) {
-        enum bv_err err = write_all(core);
+        enum bv_err err = core->batch.dirty
+                              ? write_all(core)
+                              : core->store->commit(core->store->ctx);
         if (err != BV_OK) {
             batch_fail(core, err);
             return core->broken ? BV_E_CORRUPT : err;
         }
         core->batch.open = false;
-        core->stats.commits++;
-        int64_t now = core_now(core);
-        if (is_newer(core, now))
-            core->newest = now;
-        sequence_committed(&core->sequence);
-        publish_map(core);
+        if (core->batch.dirty)
+            committed(core);
     }
     end_jobs(core, BV_OK);
     return core->broken ? BV_E_CORRUPT : BV_OK;

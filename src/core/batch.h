@@ -6,6 +6,9 @@
 
 /* batch_begin opens the transaction unless it is open. */
 enum bv_err batch_begin(struct core *core) BV_CHECKED;
+/* batch_look opens it for reading: within it a question to the store does not
+ * lock the database anew. That it cannot be opened is no error of a reader. */
+void batch_look(struct core *core);
 /* batch_ready: the job has written all it wants; it ends with this batch. */
 void batch_ready(struct core *core, struct job *job);
 /* batch_map notes a status word for after the commit. change: number of the

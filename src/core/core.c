@@ -500,6 +500,7 @@ void
 core_submit(struct core *core, unsigned door_tag, uint64_t id,
             const struct core_request *request)
 {
+    batch_look(core);
     handle_request(core, door_tag, id, request);
 }
 
@@ -509,10 +510,8 @@ core_commit(struct core *core)
     if (!core_has_work(core))
         return core->broken ? BV_E_CORRUPT : BV_OK;
     enum bv_err err = batch_commit(core);
-    if (err == BV_OK)
-        err = core->store->maintain(core->store->ctx);
     if (err != BV_OK)
-        log_error("commit or maintenance failed err=%s", err_name(err));
+        log_error("commit failed err=%s", err_name(err));
     return err == BV_E_CORRUPT ? err : BV_OK;
 }
 

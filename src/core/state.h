@@ -106,7 +106,8 @@ struct map_put {
 
 /* Everything that becomes durable together. */
 struct batch {
-    bool open; /* a store transaction is open */
+    bool open;  /* a store transaction is open */
+    bool dirty; /* something is written in it */
     struct job *head, **tail;
     struct map_put *puts;
     size_t num_puts, cap_puts;
