@@ -119,7 +119,10 @@ decode_all(struct decoder *d)
     }
     for (size_t i = 0; i < config->core.num_manufacturers; i++)
         decode_maker(d, i);
-    return absolute(config, config->core.tls_path);
+    BV_TRY(absolute(config, config->core.tls_path));
+    (void)snprintf(config->core.checkpoint_path, CORE_PATH_MAX,
+                   "db/checkpoint");
+    return absolute(config, config->core.checkpoint_path);
 }
 
 static enum bv_err

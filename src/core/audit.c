@@ -317,7 +317,7 @@ check_known(struct audit *audit, struct span known, char *ret_problem,
         (void)snprintf(ret_problem, cap, "the known checkpoint is no note");
         return BV_E_CORRUPT;
     }
-    return check_text(audit, parts.text, "the checkpoint kept outside",
+    return check_text(audit, parts.text, "the checkpoint kept beside the database",
                       ret_problem, cap);
 }
 

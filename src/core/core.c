@@ -367,10 +367,13 @@ static enum bv_err
 open_audit(struct core *core, char *ret_problem, size_t cap)
 {
     const struct core_config *c = core->config;
+    uint8_t buf[TLOG_NOTE_MAX];
+    struct sink kept = SINK_ARRAY(buf);
+    bool has_kept = infra_known_checkpoint(c, &kept) == BV_OK;
     const struct audit_options options = {
         .origin = c->log_origin[0] != '\0' ? c->log_origin : "brevet",
         .log_key = c->log_key.len == 32 ? c->log_key.data : NULL,
-        .known = c->known_checkpoint,
+        .known = has_kept ? sink_view(&kept) : c->known_checkpoint,
     };
     return audit_open(core->store, &options, &core->audit, ret_problem, cap);
 }

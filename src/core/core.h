@@ -113,7 +113,10 @@ struct core_config {
     char log_origin[LIMIT_SHORT_NAME]; /* of the audit log's checkpoints */
     struct span log_key; /* its public key, 32 octets; empty: no checkpoints */
     struct span known_checkpoint; /* see audit_options.known; may be empty */
-    int64_t checkpoint_every;     /* seconds; 0: 60 */
+    char checkpoint_path[CORE_PATH_MAX]; /* the newest is also kept in this file
+                                          * and must be in the log at start, so
+                                          * an older database is noticed; "" */
+    int64_t checkpoint_every;            /* seconds; 0: 60 */
 };
 
 /* core_config_check: BAD_CONFIG and a sentence when a name refers to nothing,

@@ -488,9 +488,39 @@ checkpoint_end(struct core *core, struct job *job, enum bv_err err)
     job_free(job);
 }
 
+/* Beside the database, so that an older one put back in its place shows. */
+static void
+checkpoint_keep(const struct core *core)
+{
+    static uint8_t buf[TLOG_NOTE_MAX];
+    struct sink note = SINK_ARRAY(buf);
+    struct tlog_checkpoint checkpoint;
+    if (core->config->checkpoint_path[0] == '\0')
+        return;
+    enum bv_err err = audit_checkpoint_last(core->audit, &note, &checkpoint);
+    if (err == BV_OK)
+        err = write_file(core->config->checkpoint_path, sink_view(&note));
+    if (err != BV_OK)
+        log_warn("the checkpoint could not be kept path=%s err=%s",
+                 core->config->checkpoint_path, err_name(err));
+}
+
+enum bv_err
+infra_known_checkpoint(const struct core_config *config, struct sink *out)
+{
+    size_t len;
+    if (config->checkpoint_path[0] == '\0')
+        return BV_E_NOT_FOUND;
+    BV_TRY(read_file(config->checkpoint_path, out->data, out->cap, &len));
+    out->len = len;
+    return BV_OK;
+}
+
 static void
 checkpoint_stored(struct core *core, struct job *job, enum bv_err err)
 {
+    if (err == BV_OK)
+        checkpoint_keep(core);
     checkpoint_end(core, job, err);
 }
 

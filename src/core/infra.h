@@ -15,6 +15,10 @@ int64_t infra_tick(struct core *core, int64_t now);
 /* infra_tls_renew begins a new TLS certificate now. BUSY when one is under
  * way, NOT_FOUND when the operator provides it. */
 enum bv_err infra_tls_renew(struct core *core) BV_CHECKED;
+/* infra_known_checkpoint reads the checkpoint kept beside the database;
+ * NOT_FOUND when there is none. */
+enum bv_err infra_known_checkpoint(const struct core_config *config,
+                                   struct sink *out) BV_CHECKED;
 /* infra_checkpoint begins a signed checkpoint now. */
 enum bv_err infra_checkpoint(struct core *core) BV_CHECKED;
 

@@ -219,6 +219,8 @@ make_config(struct fixture *f)
     c->lint_full = true;
     strcpy(c->log_origin, "brevet/test");
     c->log_key = SPAN_ARRAY(f->log_key);
+    (void)snprintf(c->checkpoint_path, sizeof c->checkpoint_path,
+                   "%s/checkpoint", f->dir);
 }
 
 struct profile *

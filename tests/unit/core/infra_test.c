@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "proc/statusmap.h"
+#include "store/sqlite.h"
 #include "wire/pem.h"
 
 static struct fixture f;
@@ -223,9 +224,35 @@ test_map_ahead_of_database(void **state)
     unsigned before = good_words();
     enroll("d2", serial);
     assert_int_equal(good_words(), before + 1);
-    f.between = "rm %s/brevet.db*; mv %s/old.db %s/brevet.db";
+    f.between = "rm -f %s/checkpoint %s/brevet.db*; mv %s/old.db %s/brevet.db";
     fixture_reopen(&f);
     assert_int_equal(good_words(), before);
+}
+
+/* The same with the checkpoint kept beside it: not even a start. */
+static void
+test_old_database_is_refused(void **state)
+{
+    char serial[64], path[128], problem[300] = "";
+    const struct core_calls calls = {0};
+    struct store old;
+    struct core *core = NULL;
+    fixture_tick(&f);
+    SHELL("sqlite3 %s/brevet.db \".backup '%s/old.db'\"");
+    (void)snprintf(path, sizeof path, "%s/old.db", f.dir);
+    enroll("d1", serial);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"audit.checkpoint\",\"args\":{\"make\":true}}");
+    SHELL("grep -q brevet/test %s/checkpoint && "
+          "test $(stat -c %a %s/checkpoint) = 600");
+    assert_int_equal(
+        store_sqlite_open(path, NULL, &old, problem, sizeof problem), BV_OK);
+    assert_int_equal(
+        core_new(&f.config, &old, -1, &calls, &core, problem, sizeof problem),
+        BV_E_CORRUPT);
+    assert_non_null(strstr(problem, "old database was put back"));
+    old.close(old.ctx);
+    fixture_reopen(&f); /* its own goes on */
 }
 
 /* RFC 5280 3.3 */
@@ -378,6 +405,7 @@ main(void)
         T(test_damaged_crl_is_replaced),
         T(test_starts_leave_no_rows),
         T(test_map_ahead_of_database),
+        T(test_old_database_is_refused),
         T(test_expired_shown_once_more),
         T(test_tls_certificate),
         T(test_checkpoint_and_proof),
