@@ -59,27 +59,9 @@ paths_of(const struct role *role)
     return paths;
 }
 
-/* A sanitizer reserves terabytes of shadow and looks for leaks by tracing its
- * own process through /proc: behind the wall it could do neither. Such a build
- * is for tests; what ends users run has the wall. */
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_WALL false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_WALL false
-#endif
-#endif
-#ifndef HAS_WALL
-#define HAS_WALL true
-#endif
-
 static enum bv_err
 confine(const struct role *role)
 {
-    if (!HAS_WALL) {
-        log_warn("missing walls: built with a sanitizer");
-        return BV_OK;
-    }
     struct sandbox_state state;
     bv_auto_free struct paths *paths = paths_of(role);
     if (paths == NULL)
