@@ -95,7 +95,7 @@ begin(struct role *role)
 {
     const struct proc_row *row = table_row(role->is);
     (void)umask(077);
-    if (HAS_WALL)
+    if (sandbox_is_built())
         BV_TRY(identity_harden(row->data_mb, row->files));
     BV_TRY(role_begin(role->is, &role->parent, &role->gifts));
     struct bundle bundle = role->gifts.bundle;

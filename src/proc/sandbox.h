@@ -23,4 +23,9 @@ struct sandbox_state {
 enum bv_err sandbox_enter(enum proc_role role, const char *const *paths,
                           size_t num, struct sandbox_state *ret) BV_CHECKED;
 
+/* sandbox_is_built: false in a build without one. A sanitizer reserves
+ * terabytes of shadow and looks for leaks by tracing its own process, so such a
+ * build does without identity_harden too. */
+bool sandbox_is_built(void);
+
 #endif

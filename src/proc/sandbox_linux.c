@@ -323,3 +323,9 @@ sandbox_enter(enum proc_role role, const char *const *paths, size_t num,
     *ret = state;
     return BV_OK;
 }
+
+bool
+sandbox_is_built(void)
+{
+    return true;
+}
