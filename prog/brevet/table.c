@@ -103,6 +103,24 @@ is_block(const json_t *value)
     return json_is_string(value) && strchr(json_string_value(value), '\n');
 }
 
+/* One line each: sentences. */
+static void
+text_lines(const char *key, const json_t *list)
+{
+    size_t i;
+    json_t *text;
+
+    json_array_foreach(list, i, text)(void)
+        printf("%-16s %s\n", key, json_string_value(text));
+}
+
+static bool
+is_text_list(const json_t *value)
+{
+    return json_is_array(value) && (json_array_size(value) == 0 ||
+                                    json_is_string(json_array_get(value, 0)));
+}
+
 void
 table_fields(const json_t *object)
 {
@@ -121,6 +139,8 @@ table_fields(const json_t *object)
     {
         if (is_block(value))
             (void)fputs(json_string_value(value), stdout);
+        else if (is_text_list(value))
+            text_lines(key, value);
         else if (json_is_array(value) || json_is_object(value)) {
             (void)printf("%s ", key);
             (void)json_dumpf(value, stdout, JSON_COMPACT);

@@ -1,8 +1,65 @@
 /* status, profile.list, profile.show, backup, tls.renew, clock.trust. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/time.h"
 #include "core/admin.h"
 #include "core/batch.h"
+#include "core/crl.h"
 #include "core/infra.h"
 #include "core/sign.h"
+
+static void add_finding(json_t *list, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+add_finding(json_t *list, const char *format, ...)
+{
+    char text[400];
+    va_list ap;
+    va_start(ap, format);
+    (void)vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    (void)json_array_append_new(list, json_string(text));
+}
+
+static void
+find_late_crl(json_t *list, const struct issuer *issuer, int64_t now)
+{
+    char when[TIME_TEXT_MAX];
+    const char *name = issuer->config->name;
+    if (!crl_is_late(issuer, now))
+        return;
+    time_format(issuer->crl_next, when);
+    const char *verb = now >= issuer->crl_next ? "ran out" : "runs out";
+    if (issuer->config->offline)
+        add_finding(list,
+                    "the CRL of CA %s %s on %s and its key is not here: bring "
+                    "the key back, then do brevet crl publish %s",
+                    name, verb, when, name);
+    else
+        add_finding(list,
+                    "the CRL of CA %s %s on %s: do brevet crl publish %s and "
+                    "see the log",
+                    name, verb, when, name);
+}
+
+/* What somebody should do something about, one sentence each. */
+static json_t *
+findings(struct core *core)
+{
+    json_t *list = json_array();
+    int64_t now = core_now(core);
+    if (sign_clock(core, now) != BV_OK)
+        add_finding(list, "the clock cannot be trusted, so nothing is issued: "
+                          "set it, or do brevet clock trust");
+    if (core->signer == NULL)
+        add_finding(list, "the signer is not there, so nothing is signed: see "
+                          "the log");
+    for (size_t i = 0; i < core->num_issuers; i++)
+        find_late_crl(list, &core->issuers[i], now);
+    return list;
+}
 
 static enum bv_err
 status(struct admin_call *call)
@@ -14,7 +71,7 @@ status(struct admin_call *call)
     BV_TRY(core->store->counts(core->store->ctx, &c));
     call->result = json_pack(
         "{s:s, s:I, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
-        "s:I, s:I, s:I}",
+        "s:I, s:I, s:I, s:o}",
         "version", BREVET_VERSION, "time", (json_int_t)core_now(core),
         "clock_ok", sign_clock(core, core_now(core)) == BV_OK, "signer",
         core->signer != NULL, "certs", (json_int_t)c.certs, "revoked",
@@ -24,7 +81,7 @@ status(struct admin_call *call)
         (json_int_t)audit_checkpoint_size(core->audit), "issued",
         (json_int_t)s.issued, "repeated", (json_int_t)s.repeated, "refused",
         (json_int_t)s.refused, "failed", (json_int_t)s.failed, "inflight",
-        (json_int_t)s.inflight);
+        (json_int_t)s.inflight, "findings", findings(core));
     return BV_OK;
 }
 

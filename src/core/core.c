@@ -623,6 +623,14 @@ keep_schedule(struct core *core, struct issuer *issuer)
     issuer->proven = false;
 }
 
+/* New here, or its key came back: from now on it publishes. */
+static bool
+needs_crl_open(struct core *core, const struct issuer *issuer)
+{
+    const struct issuer *old = core_issuer_of_id(core, issuer->id);
+    return old == NULL || !issuer->crl_known || old->config->offline;
+}
+
 enum bv_err
 core_reconfigure(struct core *core, const struct core_config *config)
 {
@@ -642,9 +650,9 @@ core_reconfigure(struct core *core, const struct core_config *config)
         return err;
     }
     for (size_t i = 0; i < config->num_cas; i++) {
-        bool is_new = core_issuer_of_id(core, issuers[i].id) == NULL;
         keep_schedule(core, &issuers[i]);
-        if (is_new && crl_open(core, &issuers[i]) != BV_OK)
+        if (needs_crl_open(core, &issuers[i]) &&
+            crl_open(core, &issuers[i]) != BV_OK)
             log_error("the CRL's state is unknown ca=%s",
                       issuers[i].config->name);
     }

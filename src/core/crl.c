@@ -18,6 +18,7 @@
 #define LIFE_DEFAULT  INT64_C(604800)
 #define DELAY_DEFAULT 10
 #define RETRY         30
+#define WARN_EVERY    86400
 #define BUF           65536
 /* What fits MSG_SIGN with the key's name. */
 #define WHOLE_MAX  65000
@@ -153,6 +154,7 @@ put_seen(struct core *core, uint8_t issuer, uint64_t change)
 
 struct published {
     uint64_t number;
+    int64_t this_update, next_update;
     bool is_recorded;
 };
 
@@ -165,7 +167,8 @@ look_at_file(const char *path, const struct store_crl *row)
     if (map_file(path, &file) != BV_OK)
         return found;
     if (crl_parse(file.bytes, &crl) == BV_OK)
-        found = (struct published){number_of(&crl),
+        found = (struct published){number_of(&crl), crl.this_update,
+                                   crl.next_update,
                                    is_recorded(&crl, file.bytes, row)};
     unmap(&file);
     return found;
@@ -175,7 +178,7 @@ enum bv_err
 crl_open(struct core *core, struct issuer *issuer)
 {
     struct store_crl row = {0};
-    if (!publishes(issuer))
+    if (issuer->config->crl_path[0] == '\0')
         return BV_OK;
     enum bv_err err = core->store->crl_last(core->store->ctx, issuer->id, &row);
     if (err != BV_OK && err != BV_E_NOT_FOUND)
@@ -185,6 +188,15 @@ crl_open(struct core *core, struct issuer *issuer)
     issuer->crl_this = row.this_update;
     issuer->crl_next = row.next_update;
     issuer->crl_prune_before = row.this_update;
+    issuer->crl_known = true;
+    if (issuer->config->offline) {
+        /* Its CRLs come from elsewhere; they are watched only. */
+        if (file.next_update > row.next_update) {
+            issuer->crl_this = file.this_update;
+            issuer->crl_next = file.next_update;
+        }
+        return BV_OK;
+    }
     /* The published one serves on when it is the recorded one and lists all
      * that has happened; otherwise one is made now. */
     issuer->crl_due = core_now(core);
@@ -339,7 +351,7 @@ static enum bv_err
 open_file(struct making *m)
 {
     m->fd = open(m->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (m->fd < 0)
+    if (m->fd < 0 || fchmod(m->fd, 0644) != 0) /* public, whatever the umask */
         return io_error();
     return lseek(m->fd, (off_t)m->outer_len, SEEK_SET) < 0 ? io_error() : BV_OK;
 }
@@ -525,7 +537,8 @@ rename_into_place(const char *from, const char *to)
 static void
 schedule_next(struct issuer *issuer, const struct making *m)
 {
-    issuer->crl_busy = issuer->crl_late = false;
+    issuer->crl_busy = false;
+    issuer->crl_warned = 0;
     issuer->crl_number = m->number;
     issuer->crl_this = issuer->crl_prune_before = m->this_update;
     issuer->crl_next = m->next_update;
@@ -641,6 +654,8 @@ crl_start(struct core *core, struct issuer *issuer)
         return BV_E_NOT_FOUND;
     if (issuer->crl_busy)
         return BV_E_BUSY;
+    if (!issuer->crl_known)
+        BV_TRY(crl_open(core, issuer));
     struct job *job = job_new();
     if (job == NULL)
         return BV_E_NO_MEMORY;
@@ -662,17 +677,26 @@ crl_start(struct core *core, struct issuer *issuer)
     return err;
 }
 
-/* The watchdog speaks when a third of nextUpdate's distance is left. */
+bool
+crl_is_late(const struct issuer *issuer, int64_t now)
+{
+    int64_t life = issuer->crl_next - issuer->crl_this;
+    return issuer->crl_next != 0 && now >= issuer->crl_next - life / 3;
+}
+
+/* The watchdog repeats itself each day. */
 static void
 watch(struct issuer *issuer, int64_t now)
 {
-    int64_t life = issuer->crl_next - issuer->crl_this;
-    if (issuer->crl_next == 0 || issuer->crl_late ||
-        now < issuer->crl_next - life / 3)
+    if (!crl_is_late(issuer, now) ||
+        (issuer->crl_warned != 0 && now - issuer->crl_warned < WARN_EVERY))
         return;
-    issuer->crl_late = true;
-    log_error("the CRL is late ca=%s seconds_left=%lld", issuer->config->name,
-              (long long)(issuer->crl_next - now));
+    issuer->crl_warned = now;
+    log_error("the CRL is late ca=%s seconds_left=%lld todo=\"%s\"",
+              issuer->config->name, (long long)(issuer->crl_next - now),
+              issuer->config->offline
+                  ? "bring the CA's key back and do brevet crl publish"
+                  : "do brevet crl publish, and see why it was not published");
 }
 
 static void
@@ -689,9 +713,9 @@ crl_tick(struct core *core, int64_t now)
     int64_t next = now + 3600;
     for (size_t i = 0; i < core->num_issuers; i++) {
         struct issuer *issuer = &core->issuers[i];
+        watch(issuer, now);
         if (!publishes(issuer))
             continue;
-        watch(issuer, now);
         if (!issuer->crl_busy && core->signer != NULL && issuer->crl_due != 0 &&
             issuer->crl_due <= now)
             start_by_schedule(core, issuer);

@@ -20,13 +20,17 @@
 
 #include "core/state.h"
 
-/* crl_open loads the schedule of an issuer from store and file. */
+/* crl_open loads the schedule of an issuer from store and file; of an offline
+ * one only what is watched. */
 enum bv_err crl_open(struct core *core, struct issuer *issuer) BV_CHECKED;
 /* crl_touch: a status of this issuer changed. */
 void crl_touch(struct core *core, uint8_t issuer);
 /* crl_start begins a new CRL; it is published when the signer has answered
  * and the batch committed. BUSY when one is under way. */
 enum bv_err crl_start(struct core *core, struct issuer *issuer) BV_CHECKED;
+/* crl_is_late: less than a third of the time to nextUpdate is left, also of an
+ * offline CA's; crl_tick logs it once a day, brevet status shows it. */
+bool crl_is_late(const struct issuer *issuer, int64_t now);
 /* crl_tick starts what is due and returns when to come again (Unix s). */
 int64_t crl_tick(struct core *core, int64_t now);
 

@@ -25,7 +25,9 @@ struct issuer {
     int64_t crl_this, crl_next;
     int64_t crl_prune_before; /* see crl.c: entries that were shown expired */
     int64_t crl_due;          /* 0: none */
-    bool crl_busy, crl_late;
+    int64_t crl_warned;       /* the watchdog spoke last; 0: not yet */
+    bool crl_busy;
+    bool crl_known; /* crl_open read what was published */
     /* infra.c */
     int64_t ocsp_due;           /* 0: none */
     bool ocsp_busy, ocsp_asked; /* asked: what the signer has is known */

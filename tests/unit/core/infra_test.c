@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "proc/statusmap.h"
 #include "store/sqlite.h"
@@ -154,6 +155,56 @@ test_numbers_increase(void **state)
     fixture_tick(&f);
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
           "grep -qx 'crlNumber=0x04'");
+}
+
+/* The issuing CA plays the root whose key was away for a while. */
+static void
+test_key_comes_back(void **state)
+{
+    fixture_tick(&f);
+    f.cas[0].offline = true;
+    fixture_reopen(&f);
+    fixture_tick(&f);
+    struct core_config again = f.config;
+    struct core_ca cas[1] = {f.cas[0]};
+    cas[0].offline = false;
+    again.cas = cas;
+    assert_int_equal(core_reconfigure(f.core, &again), BV_OK);
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"crl.publish\",\"args\":{}}"),
+               "\"ok\":true"));
+    fixture_settle(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+}
+
+/* Long before nextUpdate, and of an offline CA too. */
+static void
+test_late_crl_is_told(void **state)
+{
+    static const char ask[] = "{\"verb\":\"status\",\"args\":{}}";
+    fixture_tick(&f);
+    assert_non_null(strstr(fixture_admin(&f, ask), "\"findings\":[]"));
+    f.cas[0].offline = true;
+    fixture_reopen(&f);
+    fixture_time += 4 * 86400;
+    assert_non_null(strstr(fixture_admin(&f, ask), "\"findings\":[]"));
+    fixture_time += 86400; /* five of the seven days */
+    fixture_tick(&f);
+    assert_non_null(strstr(fixture_admin(&f, ask), "runs out on 2026-11-2"));
+    assert_non_null(strstr(f.json, "its key is not here"));
+    fixture_time += 3 * 86400;
+    assert_non_null(strstr(fixture_admin(&f, ask), "ran out on"));
+}
+
+static void
+test_crl_is_public(void **state)
+{
+    mode_t old = umask(077);
+    fixture_tick(&f);
+    (void)umask(old);
+    SHELL("test $(stat -c %a %s/ca.crl) = 644");
 }
 
 static void
@@ -402,6 +453,9 @@ main(void)
         T(test_revoked_is_listed),
         T(test_status_steps),
         T(test_numbers_increase),
+        T(test_key_comes_back),
+        T(test_late_crl_is_told),
+        T(test_crl_is_public),
         T(test_damaged_crl_is_replaced),
         T(test_starts_leave_no_rows),
         T(test_map_ahead_of_database),
