@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/time.h"
 #include "pki/digest.h"
 #include "pki/random.h"
@@ -336,6 +337,7 @@ tell_fingerprint(const char *dir)
 static void
 tell(const struct install *in)
 {
+    char when[TIME_TEXT_MAX];
     (void)printf("Made %s\n"
                  "  ca/root.crt     the root: give it to devices and brokers\n"
                  "  ca/root.key     its key, sealed\n"
@@ -343,6 +345,8 @@ tell(const struct install *in)
                  "  ca/log.pub      verifies the audit log\n"
                  "  brevet.conf     the configuration\n",
                  in->dir);
+    time_format(clock_wall() + YEAR, when);
+    when[10] = '\0'; /* the day */
     if (in->write_secret)
         (void)printf("  passphrase      opens the sealed keys; keep a copy "
                      "elsewhere\n");
@@ -355,9 +359,13 @@ tell(const struct install *in)
                  "https://%s%s/.well-known/est/cacerts\n"
                  "The root signs only CAs. To keep it off this machine, move "
                  "ca/root.key\naway and set key = \"none\" in its section of "
-                 "brevet.conf.\n",
+                 "brevet.conf. It must\ncome back to sign its next CRL before "
+                 "%s (a year after the last one):\nput the key and the setting "
+                 "back, systemctl reload brevetd, and do\n"
+                 "  brevet --dir %s crl publish root\n"
+                 "brevet status reminds you four months before.\n",
                  in->dir, in->dir, in->dir, in->hosts[0],
-                 strrchr(in->https[0], ':'));
+                 strrchr(in->https[0], ':'), when, in->dir);
 }
 
 static int

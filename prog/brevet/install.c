@@ -277,6 +277,8 @@ put_ca(struct sink *out, const struct work *w, const char *name, bool chain)
     sink_str(out, "\" {\n");
     if (chain)
         sink_str(out, "    chain = {\"ca/root.crt\"}\n");
+    else /* its key may be away for months */
+        sink_str(out, "    crl-every = \"30d\"\n    crl-life = \"365d\"\n");
     if (w->url[0] != '\0') {
         (void)snprintf(tail, sizeof(tail), "/crl/%s.crl", name);
         put_setting(out, "    crl-url", w->url, tail);

@@ -56,6 +56,8 @@ enum bv_err admin_name(struct admin_call *call, const char *name, char *dst,
                        size_t cap) BV_CHECKED;
 unsigned admin_limit(const struct admin_call *call);
 json_t *admin_hex(struct span octets);
+/* admin_cert_json: a certificate as listings show it (admin_cert.c). */
+json_t *admin_cert_json(struct core *core, const struct store_cert *row);
 /* admin_audit appends an entry for this call. */
 enum bv_err admin_audit(struct admin_call *call, enum audit_action action,
                         enum audit_object object,

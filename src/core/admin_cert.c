@@ -41,8 +41,8 @@ copy_device_name(void *user, const struct store_device *row)
     return BV_OK;
 }
 
-static json_t *
-cert_json(struct core *core, const struct store_cert *row)
+json_t *
+admin_cert_json(struct core *core, const struct store_cert *row)
 {
     char device[LIMIT_DEVICE_NAME + 1] = "";
     const struct issuer *issuer = core_issuer_of_id(core, row->issuer);
@@ -69,7 +69,8 @@ static enum bv_err
 add_cert(void *user, const struct store_cert *row)
 {
     struct admin_page *page = user;
-    admin_page_add(page, (int64_t)row->seq, cert_json(page->call->core, row));
+    admin_page_add(page, (int64_t)row->seq,
+                   admin_cert_json(page->call->core, row));
     return BV_OK;
 }
 
@@ -155,7 +156,7 @@ static enum bv_err
 show_cert(void *user, const struct store_cert *row)
 {
     struct admin_call *call = user;
-    call->result = cert_json(call->core, row);
+    call->result = admin_cert_json(call->core, row);
     (void)json_object_set_new(call->result, "pem", pem_text(row->der));
     (void)json_object_set_new(call->result, "key_sha256",
                               admin_hex(row->key_hash));
@@ -345,6 +346,30 @@ issue_names(struct admin_call *call, const struct profile *p,
     return names_subject(p, device, &names->subject);
 }
 
+/* Without a CA named in it, a CA profile was given whichever CA is here; one
+ * that may have no CA below it is so because the root's key is away. */
+static enum bv_err
+check_ca_issuer(struct admin_call *call, const struct profile *p,
+                const struct issuer *issuer)
+{
+    const struct issuer *away = NULL;
+    if (!p->is_ca || issuer->cert.pathlen != 0)
+        return BV_OK;
+    for (size_t i = 0; i < call->core->num_issuers; i++) {
+        const struct issuer *other = &call->core->issuers[i];
+        if (other->config->offline && other->cert.pathlen != 0)
+            away = other;
+    }
+    if (away == NULL)
+        return BV_OK;
+    (void)snprintf(call->detail, sizeof call->detail,
+                   "CA %.30s may have no CA below it, and the key of CA %.30s "
+                   "is not here: sign where it is (brevet ca sign), or bring "
+                   "it back, reload and repeat",
+                   issuer->config->name, away->config->name);
+    return BV_E_REFUSED;
+}
+
 static enum bv_err
 issue_start(struct admin_call *call, const struct profile *p, struct span der)
 {
@@ -354,8 +379,11 @@ issue_start(struct admin_call *call, const struct profile *p, struct span der)
     struct core *core = call->core;
     struct issuer *issuer = core_issuer(core, p->ca);
     if (issuer == NULL || issuer->config->offline)
-        return admin_problem(call, BV_E_UNAVAILABLE,
-                             "the profile's CA is not here");
+        return admin_problem(call, BV_E_REFUSED,
+                             "the key of the profile's CA is not here: sign "
+                             "where it is (brevet ca sign), or bring it back, "
+                             "reload and repeat");
+    BV_TRY(check_ca_issuer(call, p, issuer));
     if (sign_clock(core, core_now(core)) != BV_OK)
         return admin_problem(call, BV_E_BAD_CLOCK,
                              "the clock cannot be trusted");

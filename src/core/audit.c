@@ -317,8 +317,9 @@ check_known(struct audit *audit, struct span known, char *ret_problem,
         (void)snprintf(ret_problem, cap, "the known checkpoint is no note");
         return BV_E_CORRUPT;
     }
-    return check_text(audit, parts.text, "the checkpoint kept beside the database",
-                      ret_problem, cap);
+    return check_text(audit, parts.text,
+                      "the checkpoint kept beside the database", ret_problem,
+                      cap);
 }
 
 static enum bv_err

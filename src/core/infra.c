@@ -358,8 +358,10 @@ tls_end(struct core *core, struct job *job, enum bv_err err)
     if (err == BV_OK)
         log_info("TLS certificate ready path=%s", core->config->tls_path);
     else
-        log_error("TLS certificate failed err=%s detail=%s", err_name(err),
-                  job->reply.detail);
+        log_error("TLS certificate failed err=%s path=%s detail=\"%s\"",
+                  err_name(err), core->config->tls_path,
+                  job->reply.detail[0] != '\0' ? job->reply.detail
+                                               : err_text(err));
     job_free(job);
     if (err == BV_OK && core->calls.files_changed != NULL)
         core->calls.files_changed(core->calls.user);
@@ -368,8 +370,13 @@ tls_end(struct core *core, struct job *job, enum bv_err err)
 static void
 tls_committed(struct core *core, struct job *job, enum bv_err err)
 {
-    if (err == BV_OK)
+    if (err == BV_OK) {
+        errno = 0;
         err = tls_write(core, job);
+        if (err != BV_OK && errno != 0)
+            (void)snprintf(job->reply.detail, sizeof job->reply.detail,
+                           "it cannot be written: %.100s", strerror(errno));
+    }
     tls_end(core, job, err);
 }
 

@@ -198,6 +198,43 @@ test_late_crl_is_told(void **state)
     assert_non_null(strstr(fixture_admin(&f, ask), "ran out on"));
 }
 
+/* A CA profile went to the issuing CA because the root's key is away. */
+static void
+test_root_is_away(void **state)
+{
+    static uint8_t csr_buf[4096], pem_buf[4096], root_der[2048];
+    static char request[6000];
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_config with = f.config;
+    struct core_ca cas[2] = {f.cas[0]};
+    struct sink pem = SINK_ARRAY(pem_buf);
+    memcpy(root_der, f.root.data, f.root.len);
+    strcpy(cas[1].name, "root");
+    cas[1].cert = span_of(root_der, f.root.len);
+    cas[1].offline = true;
+    with.cas = cas;
+    with.num_cas = 2;
+    assert_int_equal(profile_default("intermediate", &f.profiles[6]), BV_OK);
+    strcpy(f.profiles[6].ca, "issuing");
+    with.num_profiles = 7;
+    assert_int_equal(core_reconfigure(f.core, &with), BV_OK);
+    pem_encode(&pem, PEM_CSR,
+               fixture_csr(key, "Sub CA", SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                           sizeof csr_buf));
+    size_t at = (size_t)snprintf(request, sizeof request,
+                                 "{\"verb\":\"cert.issue\",\"args\":{"
+                                 "\"profile\":\"intermediate\",\"csr\":\"");
+    for (size_t i = 0; i < pem.len; i++)
+        if (pem_buf[i] == '\n')
+            at += (size_t)snprintf(request + at, sizeof request - at, "\\n");
+        else
+            request[at++] = (char)pem_buf[i];
+    (void)snprintf(request + at, sizeof request - at, "\"}}");
+    assert_non_null(strstr(fixture_admin(&f, request), "\"REFUSED\""));
+    assert_non_null(strstr(f.json, "the key of CA root is not here"));
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+}
+
 static void
 test_crl_is_public(void **state)
 {
@@ -423,6 +460,11 @@ test_listings(void **state)
     enroll("d1", serial);
     enroll("d2", serial);
     enroll("d3", serial);
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"device.show\",\"args\":{"
+                                 "\"name\":\"d3\"}}"),
+               serial));
+    assert_non_null(strstr(f.json, "\"certificates\":[{"));
     assert_non_null(strstr(
         fixture_admin(&f, "{\"verb\":\"device.list\",\"args\":{\"limit\":2}}"),
         "\"next\":2"));
@@ -455,6 +497,7 @@ main(void)
         T(test_numbers_increase),
         T(test_key_comes_back),
         T(test_late_crl_is_told),
+        T(test_root_is_away),
         T(test_crl_is_public),
         T(test_damaged_crl_is_replaced),
         T(test_starts_leave_no_rows),
