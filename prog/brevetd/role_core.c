@@ -435,6 +435,7 @@ role_core_run(struct role *role)
         close_all(&d);
         return is_hopeless(err) ? CHILD_EXIT_HOPELESS : 1;
     }
+    err = from_parent(&d); /* what came together with START */
     while (err == BV_OK && !d.over)
         err = turn(&d);
     close_all(&d);

@@ -290,7 +290,8 @@ open_door(struct door *d)
     BV_TRY(open_fronts(d));
     BV_TRY(use_tls(d, &d->role->material));
     BV_TRY(listen_all(d));
-    return role_ready(d->role);
+    BV_TRY(role_ready(d->role));
+    return take_events(d); /* what came together with START */
 }
 
 static void

@@ -164,6 +164,7 @@ serve(struct signing *s)
 {
     BV_TRY(take_peers(s));
     BV_TRY(role_ready(s->role));
+    BV_TRY(from_parent(s)); /* what came together with START */
     while (!s->over)
         BV_TRY(turn(s));
     return BV_OK;
