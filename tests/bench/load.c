@@ -4,7 +4,7 @@
  *        [--cert FILE --key FILE] [--secret TEXT] [--issuer FILE]
  *        [--serials FILE] [--name-prefix TEXT] [--pids P,P,...]
  *
- * Modes: enroll-kept (HTTP Basic, kept-alive TLS), enroll-fresh (client
+ * Modes: enroll-kept (HTTP Basic, kept-alive TLS), reenroll-fresh (client
  * certificate, a new TLS connection each), reenroll-kept (client certificate,
  * kept alive), ocsp-cached and ocsp-nonce (plain HTTP, kept alive), get (plain
  * HTTP GET of --path, kept alive).
@@ -38,7 +38,7 @@
 
 enum mode {
     ENROLL_KEPT,
-    ENROLL_FRESH,
+    REENROLL_FRESH,
     REENROLL_KEPT,
     OCSP_CACHED,
     OCSP_NONCE,
@@ -46,7 +46,7 @@ enum mode {
 };
 
 static const char *const mode_names[] = {
-    [ENROLL_KEPT] = "enroll-kept",     [ENROLL_FRESH] = "enroll-fresh",
+    [ENROLL_KEPT] = "enroll-kept",     [REENROLL_FRESH] = "reenroll-fresh",
     [REENROLL_KEPT] = "reenroll-kept", [OCSP_CACHED] = "ocsp-cached",
     [OCSP_NONCE] = "ocsp-nonce",       [GET] = "get",
 };
@@ -169,7 +169,7 @@ make_enroll(const struct options *o, int client, int n, struct request *r)
     snprintf(head, sizeof(head),
              "POST /.well-known/est/%s HTTP/1.1\r\nHost: %s:%d\r\n"
              "Content-Type: application/pkcs10\r\n%sContent-Length: %d\r\n\r\n",
-             o->mode == REENROLL_KEPT ? "simplereenroll" : "simpleenroll",
+             o->mode == ENROLL_KEPT ? "simpleenroll" : "simplereenroll",
              o->host, o->port, auth, b64_len);
     set_request(r, head, b64, (size_t)b64_len);
     free(b64);
@@ -357,8 +357,7 @@ perform(struct client *c, const struct request *r)
                (field == NULL ? 0 : strtoul(field + 16, NULL, 10));
         status = atoi(buf + 9);
         if (status != 200)
-            fprintf(stderr, "load: %.*s\n", (int)(have < 400 ? have : 400),
-                    buf);
+            fprintf(stderr, "load: %.*s\n", (int)strcspn(buf, "\r"), buf);
     }
     return status;
 }
@@ -367,7 +366,7 @@ static void
 run_client(struct client *c, struct shared *s, int index)
 {
     uint32_t *latency = s->latency_us + (size_t)index * (size_t)c->num;
-    bool fresh = c->o->mode == ENROLL_FRESH;
+    bool fresh = c->o->mode == REENROLL_FRESH;
 
     make_requests(c, index);
     if (is_tls(c->o))
