@@ -275,8 +275,9 @@ exchange_said(const struct exchange *exchange, char *out, size_t cap)
     for (; n < body.len && n + 1 < cap && body.data[n] != '\n' &&
            body.data[n] != '\r';
          n++)
-        out[n] = body.data[n] >= ' ' && body.data[n] <= '~' ? (char)body.data[n]
-                                                            : '?';
+        out[n] =
+            (char)(body.data[n] >= ' ' && body.data[n] <= '~' ? body.data[n]
+                                                              : '?');
     out[n] = '\0';
 }
 
