@@ -1,4 +1,4 @@
-/* Fills a stopped installation's database: fill DB COUNT
+/* Fills a stopped installation's database: fill DB COUNT ORIGIN
  *
  * First 20,000 certificates of ordinary size with their audit leaves, to learn
  * how many octets one costs on disk (last line of the output); then COUNT
@@ -130,12 +130,13 @@ main(int argc, char **argv)
 {
     char problem[256];
     off_t before, sample;
-    struct audit_options options = {.origin = "brevet/bench"};
+    struct audit_options options = {.origin = ""};
 
-    if (argc != 3) {
-        fputs("usage: fill DB COUNT\n", stderr);
+    if (argc != 4) {
+        fputs("usage: fill DB COUNT ORIGIN\n", stderr);
         return 2;
     }
+    options.origin = argv[3]; /* of the audit log */
     if (store_sqlite_open(argv[1], NULL, &store, problem, sizeof(problem)) !=
         BV_OK) {
         fprintf(stderr, "fill: %s\n", problem);
