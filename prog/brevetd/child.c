@@ -268,6 +268,7 @@ spawn(struct child *child, int64_t now)
                       child->switch_user ? &child->user : NULL, &pid, &fd));
     child->pid = pid;
     child->started_ms = now;
+    child->starts++;
     child->state = CHILD_STARTING;
     child->given = false;
     return channel_new(fd, PROC_PARENT, child->row->role, &child->channel);

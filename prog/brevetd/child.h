@@ -28,6 +28,7 @@ struct child {
     enum child_state state;
     bool given; /* has been sent its files; later ones join it */
     bool ever_ready;
+    unsigned starts;
     pid_t pid;
     struct channel *channel; /* NULL unless it runs */
     int64_t started_ms, start_at_ms;

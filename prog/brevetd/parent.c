@@ -242,7 +242,9 @@ reap(struct parent *p)
         if (child == NULL)
             continue;
         say_end(child, status);
-        bool hopeless = WIFEXITED(status) && !child->ever_ready &&
+        /* The signer is ready before its keys are open. */
+        bool first = !child->ever_ready || child->starts == 1;
+        bool hopeless = WIFEXITED(status) && first &&
                         WEXITSTATUS(status) == CHILD_EXIT_HOPELESS;
         child_lost(child, clock_mono_ms());
         if (!hopeless)

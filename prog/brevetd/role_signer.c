@@ -13,6 +13,7 @@ struct signing {
     struct role *role;
     struct signer_server *server;
     bool over;
+    bool reloaded; /* what does not open now did open before */
 };
 
 static struct span
@@ -108,6 +109,7 @@ reload(struct signing *s)
     material_free(&s->role->material);
     s->role->material = fresh;
     log_set_level(fresh.config->log_level);
+    s->reloaded = true;
     err = configure(s);
     if (err != BV_OK)
         log_error("the keys were not taken over error=%s", err_name(err));
@@ -130,11 +132,17 @@ from_parent(struct signing *s)
     }
 }
 
-static void
-log_events(struct signer_server *server)
+/* log_events: WRONG_KEY when a key does not open that was there from the
+ * start. Without it nothing can be signed, and waiting does not open it. */
+static enum bv_err
+log_events(const struct signing *s)
 {
     struct signer_event event;
-    while (signer_server_next_event(server, &event)) {
+    enum bv_err result = BV_OK;
+    while (signer_server_next_event(s->server, &event)) {
+        if (event.err != BV_OK && event.kind == SIGNER_EVENT_OPENED &&
+            !s->reloaded)
+            result = BV_E_WRONG_KEY;
         if (event.err != BV_OK)
             log_error("key is not usable name=%s error=%s reason=\"%s\"",
                       event.name, err_name(event.err),
@@ -144,6 +152,7 @@ log_events(struct signer_server *server)
         else if (event.kind == SIGNER_EVENT_OCSP_READY)
             log_debug("OCSP responder ready ca=%s", event.name);
     }
+    return result;
 }
 
 static enum bv_err
@@ -155,7 +164,7 @@ turn(struct signing *s)
     if (poll(fds, num + 1, wait) < 0)
         return errno == EINTR ? BV_OK : BV_E_IO;
     BV_TRY(signer_server_step(s->server, fds + 1, num));
-    log_events(s->server);
+    BV_TRY(log_events(s));
     return fds[0].revents != 0 ? from_parent(s) : BV_OK;
 }
 
@@ -184,5 +193,5 @@ role_signer_run(struct role *role)
     if (err == BV_OK || err == BV_E_CLOSED)
         return 0;
     log_error("stopped error=%s", err_name(err));
-    return 1;
+    return err == BV_E_WRONG_KEY ? CHILD_EXIT_HOPELESS : 1;
 }

@@ -347,6 +347,28 @@ check_text(const struct reader *r, struct span text)
     return BV_OK;
 }
 
+/* libconfuse counts the line of a comment more than once, and every error
+ * after it would name a wrong line: it gets spaces instead. */
+static void
+blank_comments(char *text)
+{
+    char quote = '\0';
+    for (char *at = text; *at != '\0'; at++) {
+        if (quote != '\0') {
+            if (*at == '\\' && at[1] != '\0')
+                at++;
+            else if (*at == quote)
+                quote = '\0';
+        } else if (*at == '"' || *at == '\'') {
+            quote = *at;
+        } else if (*at == '#' || (at[0] == '/' && at[1] == '/')) {
+            size_t len = strcspn(at, "\n");
+            memset(at, ' ', len);
+            at += len - 1;
+        }
+    }
+}
+
 static enum bv_err
 read_text(struct reader *r, struct span text)
 {
@@ -357,6 +379,7 @@ read_text(struct reader *r, struct span text)
     if (text.len > 0)
         memcpy(copy, text.data, text.len);
     copy[text.len] = '\n';
+    blank_comments(copy);
     BV_TRY(make_grammar(r));
     cfg_t *root = cfg_init(r->opts[SCHEMA_GLOBAL], CFGF_NONE);
     if (root == NULL)

@@ -166,6 +166,8 @@ static const struct schema_key limit_keys[] = {
            "Time for a TLS handshake, from accept."),
     NUMBER(MILLIS, config, "request", net.request_ms, 1, 300, "15s",
            "Time to receive one request, first octet to last."),
+    NUMBER(MILLIS, config, "reply", net.reply_ms, 1, 300, "30s",
+           "Time for an answer from core or the signer; then it is 503."),
     NUMBER(MILLIS, config, "idle", net.idle_ms, 1, 3600, "60s",
            "Time between two requests of a connection."),
     NUMBER(SIZE, config, "body", net.body, 4096, 16777216, "65536",

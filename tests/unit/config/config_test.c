@@ -146,6 +146,10 @@ mistakes_carry_their_line(void **state)
     bad(CAS "hosts = { a }\nhosts = { b }\n", "hosts is set twice");
     bad(CAS "label x {\n", "brevet.conf:");
     bad(CAS "log-level = \"${HOME}\"\n", "brevet.conf:3: ${...}");
+    /* comments do not shift the line of an error */
+    bad(CAS "# a \"b\n// it's\nlog-level = \"info\" # c\n"
+            "log-level = \"#\"\n",
+        "brevet.conf:6: ");
 }
 
 static void
