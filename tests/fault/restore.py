@@ -1,0 +1,214 @@
+"""Backup and restore: a copy taken under load is whole, kill -9 during one
+leaves nothing that could be taken for one, and what was put back uses no serial
+number twice, forgets no revocation and calls the lost ones unknown."""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import threading
+
+
+from harness import Brevet, cert_of, finish, new_csr, ok, run, until
+
+
+class Load(threading.Thread):
+    """Enrols new devices until told to stop."""
+
+    def __init__(self, brevet, secret, name):
+        super().__init__()
+        self.brevet, self.secret, self.prefix = brevet, secret, name
+        self.over = threading.Event()
+        self.serials = []
+
+    def run(self):
+        while not self.over.is_set():
+            _, csr = new_csr(self.brevet.root, f"{self.prefix}-{len(self.serials)}")
+            try:
+                status, _, body = self.brevet.enroll(csr, self.secret, timeout=5)
+            except OSError:
+                continue
+            if status == 200:
+                self.serials.append(cert_of(body)[1])
+
+
+def issue(brevet, secret, names):
+    """{name: serial}; the certificates are kept as NAME.crt."""
+    made = {}
+    for name in names:
+        _, csr = new_csr(brevet.root, name)
+        status, _, body = brevet.enroll(csr, secret)
+        assert status == 200, (status, body)
+        made[name] = cert_of(body, brevet.root / f"{name}.crt")[1]
+    return made
+
+
+def ocsp_status(brevet, name):
+    ca = brevet.dir / "ca/issuing.crt"
+    done = run("openssl", "ocsp", "-issuer", ca, "-cert", brevet.root / f"{name}.crt",
+               "-url", f"http://127.0.0.1:{brevet.http}/ocsp", "-CAfile", brevet.dir / "ca/root.crt")
+    found = re.search(r"\.crt: (\w+)", done.stdout)
+    return found[1] if found else (done.stdout + done.stderr)[-100:]
+
+
+def crl_number(brevet):
+    body = brevet.http_get("/crl/issuing.crl")[2]
+    shown = subprocess.run(["openssl", "crl", "-inform", "DER", "-noout", "-crlnumber"],
+                           input=body, capture_output=True, check=True).stdout.decode()
+    return int(shown.strip().split("=")[1], 16)
+
+
+def sequence(brevet):
+    return [row["seq"] for row in brevet.cli_json("cert", "list", "--limit", "1000")["rows"]]
+
+
+def killed_backup(brevet, secret):
+    """kill -9 of core while it copies: the same name is refused or made anew,
+    never taken for a backup."""
+    load = Load(brevet, secret, "bk")
+    load.start()
+    left = 0
+    for n in range(8):
+        target = brevet.dir / f"db/torn-{n}.db"
+        asked = subprocess.Popen([brevet_bin(), "--dir", str(brevet.dir), "backup", str(target)],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        until(lambda: target.exists() or asked.poll() is not None or list(target.parent.glob("torn*")), 5, 0)
+        core = brevet.roles().get("core")
+        if core and asked.poll() is None:
+            os.kill(core[0], signal.SIGKILL)
+        done = asked.wait(20) == 0
+        whole = target.exists() and brevet.cli("audit", "verify", "--db", target).returncode == 0
+        if done and not whole:
+            ok(False, "a backup reported as made is whole", str(target))
+        if target.exists() and not done and not whole:
+            refused = brevet.cli("restore", target)
+            left += refused.returncode == 0
+        until(lambda: brevet.cli("status").returncode == 0, 5)
+    load.over.set()
+    load.join()
+    ok(left == 0, "kill -9 during a backup leaves nothing that restores")
+    again = brevet.cli("backup", brevet.dir / "db/after-kill.db")
+    ok(again.returncode == 0, "… and the next backup succeeds", again.stderr)
+
+
+def brevet_bin():
+    from harness import BIN
+    return BIN["brevet"]
+
+
+def main():
+    brevet = Brevet()
+    brevet.start()
+    secret = brevet.token("--group", "restore", "--uses", "100000", "--expires", "1d")
+    before = issue(brevet, secret, ["early-good", "early-revoked", "late-revoked"])
+    brevet.cli("cert", "revoke", before["early-revoked"], "--reason", "keyCompromise")
+    load = Load(brevet, secret, "load")
+    load.start()
+    copy = brevet.dir / "db/copy.db"
+    made = brevet.cli("backup", copy)
+    ok(made.returncode == 0, "a backup under load", made.stderr)
+    ok(brevet.cli("backup", copy).returncode != 0, "an existing file is not overwritten")
+    good = brevet.cli("audit", "verify", "--db", copy)
+    ok(good.returncode == 0, "the copy verifies", good.stdout.strip()[:90])
+    until(lambda: len(load.serials) > 15, 30)
+    load.over.set()
+    load.join()
+    after = issue(brevet, secret, ["lost-good", "lost-revoked"])
+    for serial in (before["late-revoked"], after["lost-revoked"]):
+        brevet.cli("cert", "revoke", serial)
+    brevet.cli("crl", "publish", "issuing")
+    until(lambda: before["late-revoked"].upper() in crl_text(brevet), 15)
+    numbers, number = sequence(brevet), crl_number(brevet)
+    refused = brevet.cli("restore", copy)
+    ok(refused.returncode != 0 and "stop it" in refused.stderr, "refused while a daemon runs",
+       refused.stderr.strip()[-120:])
+    killed_backup(brevet, secret)
+    numbers += sequence(brevet)
+    brevet.stop()
+    restore(brevet, copy)
+    brevet.start()
+    check(brevet, secret, before, after, numbers, number)
+    without_map(brevet, secret, copy)
+    damaged(brevet)
+    finish()
+
+
+def crl_text(brevet):
+    body = brevet.http_get("/crl/issuing.crl")[2]
+    return subprocess.run(["openssl", "crl", "-inform", "DER", "-noout", "-text"],
+                          input=body, capture_output=True, check=True).stdout.decode()
+
+
+def restore(brevet, copy):
+    refused = brevet.cli("restore", copy)
+    ok(refused.returncode == 3 and "--accept-loss" in refused.stderr,
+       "a backup older than the database here is refused", refused.stderr.strip()[:160])
+    torn = brevet.root / "torn.db"
+    shutil.copy(copy, torn)
+    with open(torn, "r+b") as f:
+        f.seek(8192)
+        f.write(os.urandom(8192))
+    refused = brevet.cli("restore", torn, "--accept-loss")
+    ok(refused.returncode == 1, "a damaged backup is refused", refused.stderr.strip()[-120:])
+    done = brevet.cli("restore", copy, "--accept-loss")
+    ok(done.returncode == 0 and "next" in done.stdout, "restored with --accept-loss",
+       (done.stdout.splitlines() or [done.stderr])[0])
+    ok(list((brevet.dir / "db").glob("brevet.db.old-*")), "the old database is moved aside")
+
+
+def check(brevet, secret, before, after, numbers, number):
+    good, text = brevet.verify_audit()
+    ok(good, "restored: the audit log verifies", text[:90])
+    ok("restore" in brevet.cli("audit", "list", "--last", "20", "--json").stdout,
+       "restored: the log says so")
+    fresh = issue(brevet, secret, ["fresh-1", "fresh-2"])
+    newest = [row["seq"] for row in brevet.cli_json("cert", "list", "--device", "fresh-1")["rows"]]
+    ok(newest and min(newest) > max(numbers), "restored: no number is used again",
+       f"{min(newest)} > {max(numbers)}")
+    ok(len({*fresh.values(), *before.values(), *after.values()}) == 7, "restored: no serial twice")
+    until(lambda: crl_number(brevet) > number, 15)
+    ok(crl_number(brevet) > number, "restored: the CRL's number is higher",
+       f"{crl_number(brevet)} > {number}")
+    ok(before["late-revoked"].upper() in crl_text(brevet), "restored: the CRL keeps the later revocation")
+    for name, expected in (("early-good", "good"), ("early-revoked", "revoked"),
+                           ("late-revoked", "revoked"), ("fresh-1", "good"),
+                           ("lost-good", "unknown"), ("lost-revoked", "unknown")):
+        told = until(lambda: (lambda s: s if s == expected else None)(ocsp_status(brevet, name)), 5) \
+            or ocsp_status(brevet, name)
+        ok(told == expected, f"restored: {name} is {expected}", told)
+
+
+def without_map(brevet, secret, copy):
+    """Only the keys and the backup are left."""
+    newest = max(row["seq"] for row in brevet.cli_json("cert", "list", "--device", "fresh-2")["rows"])
+    brevet.stop()
+    for path in (brevet.dir / "db").glob("brevet.db*"):
+        path.unlink()
+    (brevet.dir / "db/status.map").unlink()
+    done = brevet.cli("restore", copy)
+    ok(done.returncode == 0, "only the backup is left: restored", done.stderr)
+    brevet.start()
+    issue(brevet, secret, ["alone"])
+    seqs = [row["seq"] for row in brevet.cli_json("cert", "list", "--device", "alone")["rows"]]
+    ok(min(seqs) > newest, "only the backup is left: numbers go far ahead", f"{min(seqs)} > {newest}")
+    brevet.stop()
+    good, text = brevet.verify_audit()
+    ok(good, "only the backup is left: the audit log verifies", text[:90])
+
+
+def damaged(brevet):
+    """The database itself is what is damaged: the case restore is there for."""
+    copy = brevet.root / "newest.db"
+    shutil.copy(brevet.dir / "db/brevet.db", copy)
+    with open(brevet.dir / "db/brevet.db", "r+b") as f:
+        f.seek(4096)
+        f.write(os.urandom(20000))
+    done = brevet.cli("restore", copy)
+    ok(done.returncode == 0, "a damaged database is replaced", done.stderr)
+    brevet.start()
+    ok(brevet.ready() and brevet.cli("status").returncode == 0, "… and it serves")
+    brevet.stop()
+
+
+if __name__ == "__main__":
+    main()
