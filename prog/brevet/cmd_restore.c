@@ -35,6 +35,7 @@
 struct restore {
     const struct command_call *call;
     char db[PATH_ROOM], fresh[PATH_ROOM], map_path[PATH_ROOM];
+    char checkpoint[PATH_ROOM];
     char problem[512];
     struct store_counts backup, old;
     uint64_t backup_audit, old_audit, signed_size;
@@ -87,6 +88,20 @@ look_at_backup(struct restore *r, const char *path)
     return err;
 }
 
+/* The newest signed checkpoint is kept beside the database too; its second
+ * line is the size of the log it covers. */
+static void
+look_at_checkpoint(struct restore *r)
+{
+    char text[1024] = "";
+    bv_auto_close int fd = open(r->checkpoint, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+    const char *line = n > 0 ? strchr(text, '\n') : NULL;
+    unsigned long long size = line != NULL ? strtoull(line + 1, NULL, 10) : 0;
+    if (size > r->signed_size)
+        r->signed_size = size;
+}
+
 /* The old database may be damaged: then its word is not needed. */
 static void
 look_at_old(struct restore *r)
@@ -135,8 +150,9 @@ look_at_map(struct restore *r)
 static enum bv_err
 check_loss(struct restore *r)
 {
-    uint64_t lost =
-        r->old_audit > r->backup_audit ? r->old_audit - r->backup_audit : 0;
+    uint64_t now =
+        r->old_audit > r->signed_size ? r->old_audit : r->signed_size;
+    uint64_t lost = now > r->backup_audit ? now - r->backup_audit : 0;
     if (lost == 0 || command_flag(r->call, "accept-loss"))
         return BV_OK;
     (void)snprintf(
@@ -149,7 +165,7 @@ check_loss(struct restore *r)
         (unsigned long long)(r->old.certs > r->backup.certs
                                  ? r->old.certs - r->backup.certs
                                  : 0),
-        (unsigned long long)r->backup_audit, (unsigned long long)r->old_audit,
+        (unsigned long long)r->backup_audit, (unsigned long long)now,
         (unsigned long long)r->signed_size);
     return BV_E_REFUSED;
 }
@@ -409,16 +425,18 @@ static enum bv_err
 exchange(struct restore *r)
 {
     static const char *const suffixes[] = {"-wal", "-shm", ""};
-    char stamp[24], lock[PATH_ROOM + 8];
+    char stamp[24], path[PATH_ROOM + 64];
     (void)snprintf(stamp, sizeof(stamp), "%lld", (long long)clock_wall());
     for (size_t i = 0; i < 3; i++)
         BV_TRY(move_aside(r, suffixes[i], stamp));
+    (void)snprintf(path, sizeof(path), "%s.old-%s", r->checkpoint, stamp);
+    BV_TRY(move(r, r->checkpoint, path));
     if (rename(r->fresh, r->db) < 0)
         return bad(r, BV_E_IO, r->db, strerror(errno));
     if (unlink(r->map_path) < 0 && errno != ENOENT)
         return bad(r, BV_E_IO, r->map_path, strerror(errno));
-    (void)snprintf(lock, sizeof(lock), "%s.lock", r->fresh);
-    (void)unlink(lock);
+    (void)snprintf(path, sizeof(path), "%s.lock", r->fresh);
+    (void)unlink(path);
     return sync_directory(r);
 }
 
@@ -448,6 +466,7 @@ restore_all(struct restore *r, const char *backup)
     BV_TRY(take_lock(r, &lock));
     BV_TRY(look_at_backup(r, backup));
     look_at_old(r);
+    look_at_checkpoint(r);
     BV_TRY(check_loss(r));
     BV_TRY(copy_file(r, backup));
     enum bv_err err = prepare_copy(r);
@@ -490,6 +509,8 @@ restore(const struct command_call *call)
     (void)snprintf(r->db, sizeof(r->db), "%.4000s/db/brevet.db", call->dir);
     (void)snprintf(r->fresh, sizeof(r->fresh), "%.4000s/db/restore.db",
                    call->dir);
+    (void)snprintf(r->checkpoint, sizeof(r->checkpoint),
+                   "%.4000s/db/checkpoint", call->dir);
     (void)snprintf(r->map_path, sizeof(r->map_path), "%.4000s/db/status.map",
                    call->dir);
     enum bv_err err = restore_all(r, command_text(call, "path"));

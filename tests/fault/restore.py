@@ -185,6 +185,10 @@ def without_map(brevet, secret, copy):
     for path in (brevet.dir / "db").glob("brevet.db*"):
         path.unlink()
     (brevet.dir / "db/status.map").unlink()
+    refused = brevet.cli("restore", copy)
+    ok(refused.returncode == 3, "a checkpoint newer than the backup is enough to refuse",
+       refused.stderr.strip()[:100])
+    (brevet.dir / "db/checkpoint").unlink()
     done = brevet.cli("restore", copy)
     ok(done.returncode == 0, "only the backup is left: restored", done.stderr)
     brevet.start()
