@@ -64,6 +64,10 @@ find_offer(struct est_door *door, struct front_request *request)
     enum bv_err err = refresh(door);
     const struct offer *offer;
 
+    if (!request->exchange->tls->active) { /* RFC 7030 3.3 */
+        front_fail(request, BV_E_REFUSED, "EST is served over TLS only", 0);
+        return NULL;
+    }
     if (err != BV_OK) {
         front_fail(request, err, NULL, 0);
         return NULL;

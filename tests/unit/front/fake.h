@@ -146,13 +146,13 @@ fake_send(const struct front *front, void *ctx, enum http_method method,
           const char *route, const char *rest, const char *fields,
           struct span body)
 {
-    static const struct exchange_tls NO_TLS;
+    static const struct exchange_tls NO_CERT = {.active = true};
 
     fake_exchange = (struct exchange){
         .request = {.method = method, .fields = span_str(fields)},
         .body = body,
         .peer = "192.0.2.7",
-        .tls = &NO_TLS,
+        .tls = &NO_CERT,
     };
     fake_request = (struct front_request){
         .exchange = &fake_exchange,
