@@ -305,7 +305,7 @@ tell_external(const struct install *in)
         "\n"
         "Next:\n"
         "  1. have ca/issuing.csr signed as a CA certificate\n"
-        "  2. brevet --dir %s ca install CERTIFICATE CHAIN\n"
+        "  2. brevet --dir %s ca install CERTIFICATE --chain CHAIN\n"
         "  3. brevet --dir %s serve\n",
         in->dir, in->dir, in->dir);
 }
@@ -357,15 +357,15 @@ tell(const struct install *in)
                  "  brevet --dir %s token create --device NAME\n"
                  "  curl --cacert %s/ca/root.crt "
                  "https://%s%s/.well-known/est/cacerts\n"
-                 "The root signs only CAs. To keep it off this machine, move "
-                 "ca/root.key\naway and set key = \"none\" in its section of "
-                 "brevet.conf. It must\ncome back to sign its next CRL before "
-                 "%s (a year after the last one):\nput the key and the setting "
-                 "back, systemctl reload brevetd, and do\n"
+                 "The root signs only CAs. Move its key off this machine:\n"
+                 "  brevet --dir %s ca export-root --out FILE\n"
+                 "It must come back to sign its next CRL before %s (a year "
+                 "after the\nlast one): put the key and the setting back, "
+                 "systemctl reload brevetd, and do\n"
                  "  brevet --dir %s crl publish root\n"
                  "brevet status reminds you four months before.\n",
                  in->dir, in->dir, in->dir, in->hosts[0],
-                 strrchr(in->https[0], ':'), when, in->dir);
+                 strrchr(in->https[0], ':'), in->dir, when, in->dir);
 }
 
 static int

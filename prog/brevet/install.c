@@ -152,8 +152,8 @@ make_log_key(struct work *w)
 /* --- certificates --- */
 
 /* A profile that fits a CA key whatever its kind. */
-static enum bv_err
-ca_profile(const char *name, int64_t life, struct profile *ret)
+enum bv_err
+install_ca_profile(const char *name, int64_t life, struct profile *ret)
 {
     BV_TRY(profile_default(name, ret));
     ret->key_p256 = ret->key_p384 = ret->key_p521 = ret->key_ed25519 = true;
@@ -178,7 +178,7 @@ issue(const struct work *w, const struct to_issue *what, struct sink *out)
     struct profile profile;
     char cn[LIMIT_DEVICE_NAME + 1], crl[CORE_URL_MAX], cer[CORE_URL_MAX];
     char problem[300] = "";
-    BV_TRY(ca_profile(what->profile, what->life, &profile));
+    BV_TRY(install_ca_profile(what->profile, what->life, &profile));
     BV_TRY(key_spki(what->subject, &spki));
     (void)snprintf(cn, sizeof(cn), "%s %s", w->install->name, what->cn_tail);
     (void)snprintf(crl, sizeof(crl), "%.200s/crl/root.crl", w->url);
@@ -411,25 +411,25 @@ is_reachable(const char *dir, const struct identity *who)
 }
 
 /* What core writes belongs to core's user. */
-static enum bv_err
-give_away(const struct work *w)
+enum bv_err
+install_give_away(const char *dir, const char *user,
+                  char problem[INSTALL_PROBLEM_MAX])
 {
     static const char *const dirs[] = {"db", "crl", "tls"};
-    const char *user =
-        w->install->user != NULL ? w->install->user : "brevet-core";
+    const struct work w = {.problem = problem};
     if (geteuid() != 0)
         return BV_OK;
-    enum bv_err err = identity_find(user, &new_owner);
-    if (err != BV_OK && w->install->user != NULL)
-        return bad(w, err, "there is no user \"%s\"", user);
-    if (err != BV_OK ||
-        (w->install->user == NULL && !is_reachable(w->dir, &new_owner)))
+    enum bv_err err =
+        identity_find(user != NULL ? user : "brevet-core", &new_owner);
+    if (err != BV_OK && user != NULL)
+        return bad(&w, err, "there is no user \"%s\"", user);
+    if (err != BV_OK || (user == NULL && !is_reachable(dir, &new_owner)))
         return BV_OK;
     for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
         char path[CONFIG_PATH_MAX + 8];
-        (void)snprintf(path, sizeof(path), "%s/%s", w->dir, dirs[i]);
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, dirs[i]);
         if (nftw(path, give_one, 16, FTW_PHYS) != 0)
-            return bad(w, BV_E_IO, "%s: %s", path, strerror(errno));
+            return bad(&w, BV_E_IO, "%s: %s", path, strerror(errno));
     }
     return BV_OK;
 }
@@ -474,7 +474,7 @@ make_all(struct work *w)
         BV_TRY(install_first_run(w->dir, &w->keys, span_str(w->install->secret),
                                  w->problem));
     }
-    BV_TRY(give_away(w));
+    BV_TRY(install_give_away(w->dir, w->install->user, w->problem));
     return finish(w);
 }
 

@@ -38,11 +38,20 @@ struct install {
 enum bv_err install_make(const struct install *install,
                          char ret_problem[INSTALL_PROBLEM_MAX]) BV_CHECKED;
 
+/* install_ca_profile: a built-in profile made to fit a CA key of any kind. */
+enum bv_err install_ca_profile(const char *name, int64_t life,
+                               struct profile *ret) BV_CHECKED;
+
+/* install_give_away makes what core writes core's, when root does this and the
+ * user is there (user NULL: brevet-core). */
+enum bv_err install_give_away(const char *dir, const char *user,
+                              char ret_problem[INSTALL_PROBLEM_MAX]) BV_CHECKED;
+
 /* install_first_run lets core do, with the keys in this process, what a daemon
  * would do first: TLS certificate, CRLs, OCSP certificates, first checkpoint.
  * dir is where the files are now. Takes the keys over. */
 struct install_keys {
-    struct key *root, *ca, *log; /* root may be NULL */
+    struct key *root, *ca, *log; /* of CAs "root" (may be NULL) and "issuing" */
 };
 enum bv_err install_first_run(const char *dir, struct install_keys *keys,
                               struct span passphrase,

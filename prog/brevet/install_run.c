@@ -19,7 +19,8 @@ struct first_run {
     struct signer signer;
     bool has_store, has_signer;
     struct core *core;
-    uint8_t certs[2][LIMIT_CERT];
+    uint8_t certs[(1 + LIMIT_CHAIN) * CONFIG_CAS_MAX][LIMIT_CERT];
+    unsigned num_certs;
     char *problem;
 };
 
@@ -64,12 +65,11 @@ read_text(const struct first_run *r, const char *name, uint8_t *buf, size_t cap,
 }
 
 static enum bv_err
-read_cert(struct first_run *r, const char *name, unsigned slot,
-          struct span *ret)
+read_cert(struct first_run *r, const char *name, struct span *ret)
 {
-    uint8_t buf[2 * LIMIT_CERT];
+    uint8_t buf[4 * LIMIT_CERT];
     struct span text;
-    struct sink der = SINK_ARRAY(r->certs[slot]);
+    struct sink der = SINK_ARRAY(r->certs[r->num_certs++]);
     BV_TRY(read_text(r, name, buf, sizeof(buf), &text));
     return pem_find(&text, PEM_CERTIFICATE, &der, ret);
 }
@@ -83,7 +83,19 @@ absolute(const struct first_run *r, char path[CORE_PATH_MAX])
     return BV_OK;
 }
 
-/* The configuration just written, with its certificates: issuing, root. */
+static enum bv_err
+open_ca(struct first_run *r, size_t i)
+{
+    struct core_ca *ca = &r->config->cas[i];
+    const struct config_ca *files = &r->config->ca_files[i];
+    BV_TRY(read_cert(r, files->certificate, &ca->cert));
+    for (unsigned j = 0; j < files->num_chain; j++)
+        BV_TRY(read_cert(r, files->chain[j], &ca->chain[j]));
+    ca->num_chain = files->num_chain;
+    return absolute(r, ca->crl_path);
+}
+
+/* The configuration just written, with its certificates. */
 static enum bv_err
 open_config(struct first_run *r)
 {
@@ -92,13 +104,8 @@ open_config(struct first_run *r)
     BV_TRY(read_text(r, "brevet.conf", buf, sizeof(buf), &text));
     BV_TRY(config_parse(text, "brevet.conf", r->dir, &r->config, r->problem,
                         INSTALL_PROBLEM_MAX));
-    struct core_ca *cas = r->config->cas;
-    BV_TRY(read_cert(r, "ca/issuing.crt", 0, &cas[0].cert));
-    BV_TRY(read_cert(r, "ca/root.crt", 1, &cas[1].cert));
-    cas[0].chain[0] = cas[1].cert;
-    cas[0].num_chain = 1;
-    BV_TRY(absolute(r, cas[0].crl_path));
-    BV_TRY(absolute(r, cas[1].crl_path));
+    for (size_t i = 0; i < r->config->core.num_cas; i++)
+        BV_TRY(open_ca(r, i));
     return absolute(r, r->config->core.tls_path);
 }
 
@@ -139,7 +146,9 @@ open_signer(struct first_run *r, struct install_keys *keys)
     BV_TRY(signer_soft_new(core_signed, r->core, &r->signer));
     r->has_signer = true;
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        BV_TRY(signer_soft_add(&r->signer, all[i].name, BV_STEAL(*all[i].key)));
+        if (*all[i].key != NULL)
+            BV_TRY(signer_soft_add(&r->signer, all[i].name,
+                                   BV_STEAL(*all[i].key)));
     core_set_signer(r->core, &r->signer);
     return BV_OK;
 }

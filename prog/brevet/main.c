@@ -16,8 +16,8 @@
 #define FILE_MAX    65536
 
 static const struct command *const tables[] = {
-    cmd_init,   cmd_server, cmd_restore, cmd_cert,
-    cmd_device, cmd_token,  cmd_audit,
+    cmd_init, cmd_server, cmd_restore, cmd_cert,
+    cmd_ca,   cmd_device, cmd_token,   cmd_audit,
 };
 #define NUM_TABLES (sizeof(tables) / sizeof(tables[0]))
 
@@ -302,7 +302,8 @@ read_options(struct command_call *call, int argc, char **argv)
     int c;
 
     (void)long_options(command, options);
-    optind = 0; /* anew: main stops at the first word, this does not */
+    cmd_init, cmd_server, cmd_restore, cmd_cert,
+    cmd_ca,   cmd_device, cmd_token,   cmd_audit,
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 'h')
             return help_command(command);

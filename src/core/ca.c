@@ -71,7 +71,10 @@ ca_issue(const struct ca_spec *spec, struct sink *out, char *ret_problem,
     struct issue_result result;
 
     (void)snprintf(ret_problem, cap, "the subject name is not acceptable");
-    BV_TRY(put_subject(spec->cn, spec->organization, spec->country, &name));
+    if (spec->subject.len > 0)
+        sink_put(&name, spec->subject);
+    else
+        BV_TRY(put_subject(spec->cn, spec->organization, spec->country, &name));
     (void)snprintf(ret_problem, cap, "the issuer's certificate is damaged");
     if (!self_signed)
         BV_TRY(parse_issuer(spec, &issuer, ret_problem, cap));
@@ -97,15 +100,21 @@ enum bv_err
 ca_csr(struct key *key, const char *cn, const char *organization,
        const char *country, struct sink *out)
 {
-    uint8_t name_buf[LIMIT_NAME], spki_buf[LIMIT_SPKI], info_buf[LIMIT_CSR],
-        sig_buf[LIMIT_SIGNATURE];
-    struct sink name = SINK_ARRAY(name_buf), spki = SINK_ARRAY(spki_buf),
-                info = SINK_ARRAY(info_buf), signature = SINK_ARRAY(sig_buf);
-    struct span octets;
+    uint8_t buf[LIMIT_NAME];
+    struct sink name = SINK_ARRAY(buf);
     BV_TRY(put_subject(cn, organization, country, &name));
+    return ca_csr_of(key, sink_view(&name), out);
+}
+
+enum bv_err
+ca_csr_of(struct key *key, struct span subject, struct sink *out)
+{
+    uint8_t spki_buf[LIMIT_SPKI], info_buf[LIMIT_CSR], sig_buf[LIMIT_SIGNATURE];
+    struct sink spki = SINK_ARRAY(spki_buf), info = SINK_ARRAY(info_buf),
+                signature = SINK_ARRAY(sig_buf);
+    struct span octets;
     BV_TRY(key_spki(key, &spki));
-    struct csr_spec spec = {.subject = sink_view(&name),
-                            .spki = sink_view(&spki)};
+    struct csr_spec spec = {.subject = subject, .spki = sink_view(&spki)};
     csr_build_info(&info, &spec);
     BV_TRY(sink_done(&info, &octets));
     BV_TRY(key_sign(key, octets, &signature));

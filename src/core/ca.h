@@ -10,6 +10,7 @@
 /* A certificate to make. Texts may be NULL. */
 struct ca_spec {
     const struct profile *profile; /* "root", "intermediate", "ocsp", … */
+    struct span subject; /* Name, DER; empty: made of the three texts */
     const char *cn, *organization, *country;
     struct span spki;        /* the subject's key, DER */
     struct span san;         /* GeneralNames DER; may be empty */
@@ -31,6 +32,10 @@ enum bv_err ca_issue(const struct ca_spec *spec, struct sink *out,
  * else will sign. */
 enum bv_err ca_csr(struct key *key, const char *cn, const char *organization,
                    const char *country, struct sink *out) BV_CHECKED;
+
+/* ca_csr_of is ca_csr for a subject given as DER. */
+enum bv_err ca_csr_of(struct key *key, struct span subject,
+                      struct sink *out) BV_CHECKED;
 
 /* ca_check judges a certificate that is to be installed for a CA key: the key
  * matches, it is a CA that may sign certificates and CRLs, it is valid now, it

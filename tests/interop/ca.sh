@@ -1,0 +1,124 @@
+#!/bin/bash
+# CA keys and certificates between Brevet and OpenSSL: an external root made by
+# OpenSSL signs ours, everything that does not fit is refused with a sentence;
+# the root's key leaves the machine and comes back for a signature.
+. "$(dirname "$0")/lib.sh"
+need openssl curl jq
+
+ext=$work/ext
+mkdir -p "$ext"
+cat >"$ext/openssl.cnf" <<'CNF'
+[req]
+distinguished_name = dn
+[dn]
+[root]
+basicConstraints = critical, CA:true
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[nothing_below]
+basicConstraints = critical, CA:true, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[ca]
+basicConstraints = critical, CA:true, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+[leaf]
+basicConstraints = critical, CA:false
+keyUsage = critical, digitalSignature
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+CNF
+make_root() { # NAME EXTENSIONS
+    openssl req -config "$ext/openssl.cnf" -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7300 \
+        -extensions "$2" -subj "/CN=External $1" -keyout "$ext/$1.key" -out "$ext/$1.crt" 2>/dev/null
+}
+sign() { # CSR ROOT EXTENSIONS OUT [openssl x509 arguments]
+    local csr=$1 with=$2 extensions=$3 out=$4
+    shift 4
+    openssl x509 -req -in "$csr" -CA "$ext/$with.crt" -CAkey "$ext/$with.key" -set_serial 0x4711 -days 3650 \
+        -extfile "$ext/openssl.cnf" -extensions "$extensions" -out "$ext/$out.crt" "$@" 2>/dev/null
+}
+said() { grep -qi "$1" "$work/refused.log"; }
+
+# --- an external root ---
+make_root root root && make_root other root && make_root narrow nothing_below || bail "no external root"
+install_brevet "" --external-root
+csr=$ca/ca/issuing.csr
+check "init leaves a request" openssl req -in "$csr" -noout -verify
+brevet ca csr --out "$ext/again.csr"
+equal "ca csr makes the same request again" "$(openssl req -in "$csr" -noout -subject -pubkey)" \
+    "$(openssl req -in "$ext/again.csr" -noout -subject -pubkey)"
+
+sign "$csr" root ca good
+sign "$csr" root leaf leaf
+sign "$csr" narrow ca narrowed
+sign "$csr" other ca foreign
+openssl req -config "$ext/openssl.cnf" -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x \
+    -keyout "$ext/x.key" -out "$ext/x.csr" 2>/dev/null
+sign "$ext/x.csr" root ca another
+install() { brevet ca install "$ext/$1.crt" --chain "$ext/$2.crt"; }
+refuse "a certificate for another key" install another root
+check "and why" said 'another key'
+refuse "one that is not a CA's" install leaf root
+check "and why" said "not a CA's"
+refuse "a chain that did not sign it" install foreign root
+check "and why" said 'issuer\|signature'
+refuse "below a CA that permits none" install narrowed narrow
+check "and why" said pathLen
+refuse "no chain at all" brevet ca install "$ext/good.crt"
+faketime_ca() { faketime '+20 years' "$bin_brevet" --dir "$ca" ca install "$ext/good.crt" --chain "$ext/root.crt"; }
+if command -v faketime >/dev/null; then
+    refuse "an expired one" faketime_ca
+    check "and why" said expired
+fi
+refuse "what is no certificate" brevet ca install "$csr" --chain "$ext/root.crt"
+refuse "no such file" brevet ca install "$ext/none.crt"
+cat "$ext/good.crt" "$ext/root.crt" "$ext/other.crt" >"$ext/long.crt"
+refuse "a chain with one too many" brevet ca install "$ext/long.crt"
+refuse "nothing was written meanwhile" test -e "$ca/ca/issuing.crt"
+check "the one that fits is installed" install good root
+start_daemon
+enroll d1 || bail "no certificate for d1"
+check "a device's certificate chains to the external root" \
+    openssl verify -x509_strict -CAfile "$ext/root.crt" -untrusted "$ca/ca/issuing.crt" "$work/d1.crt"
+stop_daemon
+
+# --- an own root that leaves and comes back ---
+ca=$work/own
+install_brevet
+(umask 077 && echo "another passphrase" >"$work/other-passphrase")
+export_root() { brevet ca export-root --out "$1" --passphrase-file "$work/other-passphrase"; }
+check "the root's key is exported" export_root "$work/root.key"
+refuse "and is not here any more" test -e "$ca/ca/root.key"
+check "it is sealed under the new passphrase" \
+    openssl pkey -in "$work/root.key" -passin "file:$work/other-passphrase" -noout
+refuse "not under the old one" openssl pkey -in "$work/root.key" -passin "file:$work/passphrase" -noout
+equal "only its owner reads it" 600 "$(stat -c %a "$work/root.key")"
+refuse "there is nothing to export twice" export_root "$work/root2.key"
+check "and why" said 'not on this machine'
+start_daemon
+equal "the server knows that the root is offline" true "$(brevet ca show root --json | jq .offline)"
+enroll d2
+ok $? "it issues without the root"
+refuse "a renewal needs the root's key" brevet ca renew
+back=(--root-key "$work/root.key" --passphrase-file "$work/other-passphrase")
+before=$(openssl x509 -in "$ca/ca/issuing.crt" -noout -pubkey)
+serial=$(openssl x509 -in "$ca/ca/issuing.crt" -noout -serial)
+refuse "not with a wrong passphrase" brevet ca renew --root-key "$work/root.key" --passphrase-file "$work/passphrase"
+check "it comes back and renews the issuing CA" brevet ca renew --lifetime 9y "${back[@]}"
+equal "with the same key" "$before" "$(openssl x509 -in "$ca/ca/issuing.crt" -noout -pubkey)"
+refuse "and a new certificate" test "$serial" = "$(openssl x509 -in "$ca/ca/issuing.crt" -noout -serial)"
+check "which OpenSSL takes" openssl verify -x509_strict -CAfile "$root" "$ca/ca/issuing.crt"
+check "and with which old device certificates chain" \
+    openssl verify -CAfile "$root" -untrusted "$ca/ca/issuing.crt" "$work/d2.crt"
+refuse "a root is not renewed" brevet ca renew --ca root "${back[@]}"
+check "it signs another's request" brevet ca sign "$ext/x.csr" --out "$work/x.crt" "${back[@]}"
+check "which OpenSSL takes too" openssl verify -x509_strict -CAfile "$root" "$work/x.crt"
+refuse "not one that was tampered with" brevet ca sign "$work/d2.der" --out "$work/y.crt" "${back[@]}"
+kill -HUP "$daemon"
+until_true 10 grep -q reloaded "$work/brevetd.log"
+enroll d3
+ok $? "after a reload it issues on"
+finish
