@@ -302,8 +302,7 @@ read_options(struct command_call *call, int argc, char **argv)
     int c;
 
     (void)long_options(command, options);
-    cmd_init, cmd_server, cmd_restore, cmd_cert,
-    cmd_ca,   cmd_device, cmd_token,   cmd_audit,
+    optind = 0; /* anew: main stops at the first word, this does not */
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 'h')
             return help_command(command);
