@@ -623,6 +623,8 @@ keep_schedule(struct core *core, struct issuer *issuer)
     issuer->proven = false;
 }
 
+#define KEY_OPENING 5 /* seconds */
+
 /* New here, or its key came back: from now on it publishes. */
 static bool
 needs_crl_open(struct core *core, const struct issuer *issuer)
@@ -655,6 +657,10 @@ core_reconfigure(struct core *core, const struct core_config *config)
             crl_open(core, &issuers[i]) != BV_OK)
             log_error("the CRL's state is unknown ca=%s",
                       issuers[i].config->name);
+        /* The signer is opening the key that came with this. */
+        else if (issuers[i].crl_due <= core_now(core) &&
+                 issuers[i].crl_due != 0)
+            issuers[i].crl_due = core_now(core) + KEY_OPENING;
     }
     free(core->issuers);
     core->issuers = issuers;
