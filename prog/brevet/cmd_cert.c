@@ -1,4 +1,4 @@
-/* brevet cert, ca, crl, profile */
+/* brevet cert, key, ca, crl, profile */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +38,10 @@ static const struct command_option revoke_options[] = {
     END,
 };
 static const struct command_option which_options[] = {WHICH, END};
+static const struct command_option block_options[] = {
+    {"why", NULL, COMMAND_TEXT, "TEXT", "noted beside it"},
+    END,
+};
 static const struct command_option issue_options[] = {
     {"profile", NULL, COMMAND_TEXT, "NAME", "what it shall look like"},
     {"csr", NULL, COMMAND_FILE, "FILE", "the request, PEM"},
@@ -128,6 +132,13 @@ const struct command cmd_cert[] = {
      .run = issue,
      .example = "brevet cert issue --profile server --csr b.csr --out b.crt\n",
      .options = issue_options},
+    {.group = "key",
+     .action = "block",
+     .summary = "refuse a public key from now on",
+     .verb = "key.block",
+     .example = "brevet key block 9f86d0… --why \"leaked\"\n",
+     .options = block_options,
+     .positional = {"HEX", "key", COMMAND_TEXT, NULL, NULL}},
     {.group = "ca",
      .action = "list",
      .summary = "list the CAs",

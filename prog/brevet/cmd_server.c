@@ -1,4 +1,4 @@
-/* brevet status, backup, clock */
+/* brevet status, tls, clock */
 #include "command.h"
 
 const struct command cmd_server[] = {
@@ -6,11 +6,11 @@ const struct command cmd_server[] = {
      .summary = "what the server does",
      .verb = "status",
      .example = "brevet status\nbrevet status --json\n"},
-    {.group = "backup",
-     .summary = "copy the live database to a new file",
-     .verb = "backup",
-     .example = "brevet backup /backup/brevet-2026-11-21.db\n",
-     .positional = {"FILE", "path", COMMAND_PATH, NULL, NULL}},
+    {.group = "tls",
+     .action = "renew",
+     .summary = "give the server a new TLS certificate now",
+     .verb = "tls.renew",
+     .example = "brevet tls renew\n"},
     {.group = "clock",
      .action = "trust",
      .summary = "vouch for the present time after the clock jumped",

@@ -1,5 +1,6 @@
 /* brevet(1): finds the command, reads its options, runs it. */
 #include <getopt.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,13 +12,14 @@
 #include "control.h"
 #include "table.h"
 
-#define DEFAULT_DIR "/var/lib/brevet"
-#define OPTIONS_MAX 24
-#define FILE_MAX    65536
+#define DEFAULT_DIR      "/var/lib/brevet"
+#define OPTIONS_MAX      24
+#define FILE_MAX         65536
+#define COMMAND_NAME_MAX 63 /* of a command, or of what was typed instead */
 
 static const struct command *const tables[] = {
-    cmd_init, cmd_server, cmd_restore, cmd_cert,
-    cmd_ca,   cmd_device, cmd_token,   cmd_audit,
+    cmd_init, cmd_server, cmd_backup, cmd_restore, cmd_cert,
+    cmd_ca,   cmd_device, cmd_token,  cmd_audit,
 };
 #define NUM_TABLES (sizeof(tables) / sizeof(tables[0]))
 
@@ -340,17 +342,100 @@ find_command(const char *group, const char *action)
     return NULL;
 }
 
+/* Letters to insert, leave out or replace. */
+static size_t
+distance(const char *a, const char *b)
+{
+    size_t row[COMMAND_NAME_MAX + 1], len = strlen(b);
+    if (len > COMMAND_NAME_MAX)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= len; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i] != '\0'; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < len; j++) {
+            size_t best = corner + (a[i] != b[j]);
+            corner = row[j + 1];
+            if (corner + 1 < best)
+                best = corner + 1;
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            row[j + 1] = best;
+        }
+    }
+    return row[len];
+}
+
+/* The command that looks most like what was typed; NULL: none does. */
+static const struct command *
+nearest(const char *group, const char *action)
+{
+    char typed[2 * COMMAND_NAME_MAX + 2];
+    const struct command *best = NULL;
+    size_t least = SIZE_MAX;
+    (void)snprintf(typed, sizeof(typed), "%.*s %.*s", COMMAND_NAME_MAX, group,
+                   COMMAND_NAME_MAX, action != NULL ? action : "");
+    for (size_t i = 0; i < NUM_TABLES; i++)
+        for (const struct command *c = tables[i]; c->group != NULL; c++) {
+            char name[COMMAND_NAME_MAX + 1];
+            (void)snprintf(name, sizeof(name), "%s %s", c->group,
+                           c->action != NULL ? c->action : "");
+            /* Of a command without an action the rest may be anything. */
+            size_t far = c->action != NULL ? distance(typed, name)
+                                           : distance(group, c->group);
+            if (far >= least)
+                continue;
+            least = far;
+            best = c;
+        }
+    return least <= strlen(group) / 3 + 1 ? best : NULL;
+}
+
+static bool
+is_group(const char *name)
+{
+    for (size_t i = 0; i < NUM_TABLES; i++)
+        for (const struct command *c = tables[i]; c->group != NULL; c++)
+            if (strcmp(c->group, name) == 0)
+                return true;
+    return false;
+}
+
+/* A group alone is explained; what does not exist is said not to. */
+static int
+no_command(const char *group, const char *action)
+{
+    bool asked = action != NULL &&
+                 (strcmp(action, "--help") == 0 || strcmp(action, "-h") == 0);
+    if (action != NULL && action[0] == '-')
+        action = NULL;
+    bool known = is_group(group);
+    if (known && action == NULL) {
+        help_all(asked ? stdout : stderr, group);
+        return asked ? COMMAND_OK : COMMAND_USAGE;
+    }
+    const struct command *c = nearest(group, action);
+    (void)fprintf(stderr, "brevet: there is no command \"%s%s%s\"", group,
+                  known ? " " : "", known ? action : "");
+    if (c != NULL) {
+        (void)fprintf(stderr, "; did you mean brevet ");
+        name_command(c, stderr);
+        (void)fprintf(stderr, "?\n");
+    } else {
+        (void)fprintf(stderr, "; brevet --help lists them\n");
+    }
+    return COMMAND_USAGE;
+}
+
 static int
 run(struct command_call *call, int argc, char **argv)
 {
     const char *action = argc > 1 ? argv[1] : NULL;
 
     call->command = find_command(argv[0], action);
-    if (call->command == NULL) {
-        bool asked = action != NULL && strcmp(action, "--help") == 0;
-        help_all(asked ? stdout : stderr, argv[0]);
-        return asked ? COMMAND_OK : COMMAND_USAGE;
-    }
+    if (call->command == NULL)
+        return no_command(argv[0], action);
     int skip = call->command->action != NULL ? 1 : 0;
     if (call->command->main != NULL)
         return call->command->main(call->dir, argc - skip, argv + skip);

@@ -1,6 +1,7 @@
 #include "table.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <libsmartcols.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,6 +27,30 @@ is_time(const char *key)
            strcmp(key, "time_ms") == 0;
 }
 
+static bool
+is_duration(const char *key)
+{
+    return strcmp(key, "lifetime") == 0 || strcmp(key, "backdate") == 0;
+}
+
+/* As brevet.conf writes it, in the largest unit that fits. */
+static void
+duration_text(int64_t seconds, char *text, size_t cap)
+{
+    static const struct {
+        int64_t seconds;
+        char unit;
+    } units[] = {{86400, 'd'}, {3600, 'h'}, {60, 'm'}};
+    for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+        if (seconds == 0 || seconds % units[i].seconds != 0)
+            continue;
+        (void)snprintf(text, cap, "%" PRId64 "%c", seconds / units[i].seconds,
+                       units[i].unit);
+        return;
+    }
+    (void)snprintf(text, cap, "%" PRId64 "s", seconds);
+}
+
 /* What a value looks like in a cell. */
 static void
 value_text(const char *key, const json_t *value, char *text, size_t cap)
@@ -42,6 +67,8 @@ value_text(const char *key, const json_t *value, char *text, size_t cap)
             time /= 1000;
         time_format(time, when);
         (void)snprintf(text, cap, "%s", time == 0 ? "-" : when);
+    } else if (json_is_integer(value) && is_duration(key)) {
+        duration_text(json_integer_value(value), text, cap);
     } else if (json_is_integer(value)) {
         (void)snprintf(text, cap, "%" JSON_INTEGER_FORMAT,
                        json_integer_value(value));

@@ -25,12 +25,13 @@ struct admin_call {
     struct job *job; /* ends the call; a handler that goes on later (deferred)
                       * keeps it and calls batch_ready itself */
     bool deferred;
+    bool apart; /* a failure has nothing to do with the batch: keep it */
     char actor[LIMIT_SHORT_NAME + 32]; /* "uid 1000 (ada)" */
     char detail[200];                  /* the sentence of an error */
 };
 
 /* On an error of the peer's nothing was changed yet; on any other the batch
- * is undone. */
+ * is undone, unless the call is apart. */
 typedef enum bv_err admin_fn(struct admin_call *call);
 
 struct admin_verb {

@@ -1,7 +1,9 @@
-/* status, profile.list, profile.show, backup, tls.renew, clock.trust. */
+/* status, profile.list, profile.show, backup, backup.done, tls.renew,
+ * clock.trust. */
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/time.h"
 #include "core/admin.h"
 #include "core/batch.h"
@@ -120,20 +122,45 @@ profile_show(struct admin_call *call)
     return BV_OK;
 }
 
-/* The batch is committed first: a backup is not taken inside one. */
+static const char *
+backup_problem(enum bv_err err)
+{
+    if (err == BV_E_DISK_FULL)
+        return "there is no room beside the database (DIR/db) for a snapshot "
+               "of it: make room there and run it again";
+    if (err == BV_E_CORRUPT)
+        return "the database is damaged: run brevet audit verify";
+    return "no snapshot could be written beside the database (DIR/db): see "
+           "the log, and who owns that directory";
+}
+
+/* What the batch holds is committed first: a snapshot is not taken inside a
+ * transaction, and its failure is nobody else's. The caller names no path:
+ * brevet(1) copies the snapshot away and says backup.done. */
 static enum bv_err
 backup(struct admin_call *call)
 {
-    char path[CORE_PATH_MAX];
-    struct store *store = call->core->store;
-    BV_TRY(admin_name(call, "path", path, sizeof path));
-    BV_TRY(batch_begin(call->core));
-    BV_TRY(admin_audit(call, AUDIT_BACKUP, AUDIT_OBJECT_SERVER, path));
-    BV_TRY(batch_commit(call->core));
-    enum bv_err err = store->backup(store->ctx, path, NULL, NULL);
-    if (err == BV_E_CONFLICT)
-        return admin_problem(call, err, "the file exists already");
-    return err;
+    struct core *core = call->core;
+    call->apart = true;
+    BV_TRY(batch_commit(core));
+    uint64_t size = audit_size(core->audit);
+    enum bv_err err = core->store->snapshot(core->store->ctx);
+    if (err != BV_OK) {
+        log_error("backup failed err=%s", err_name(err));
+        return admin_problem(call, err, backup_problem(err));
+    }
+    call->apart = false;
+    BV_TRY(batch_begin(core));
+    BV_TRY(admin_audit(call, AUDIT_BACKUP, AUDIT_OBJECT_SERVER, "database"));
+    call->result = json_pack("{s:I}", "audit_size", (json_int_t)size);
+    return BV_OK;
+}
+
+static enum bv_err
+backup_done(struct admin_call *call)
+{
+    call->apart = true;
+    return call->core->store->snapshot_drop(call->core->store->ctx);
 }
 
 static enum bv_err
@@ -167,6 +194,7 @@ const struct admin_verb admin_server_verbs[] = {
     {"profile.list", CORE_ROLE_READ, profile_list},
     {"profile.show", CORE_ROLE_READ, profile_show},
     {"backup", CORE_ROLE_ADMIN, backup},
+    {"backup.done", CORE_ROLE_ADMIN, backup_done},
     {"tls.renew", CORE_ROLE_OPERATE, tls_renew},
     {"clock.trust", CORE_ROLE_ADMIN, clock_trust},
     {NULL, CORE_ROLE_ADMIN, NULL},

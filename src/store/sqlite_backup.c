@@ -1,4 +1,5 @@
 /* Online backup and the integrity check. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,6 +8,7 @@
 #include "base/auto.h"
 #include "store/sqlite_query.h"
 
+#define SNAPSHOT_PATH  (SQLITE_PATH_MAX + 16)
 #define PAGES_PER_STEP 1024 /* 4 MiB between two reports of progress */
 
 BV_AUTO_DEFINE(sqlite3, sqlite3, (void)sqlite3_close)
@@ -93,6 +95,38 @@ backup(void *ctx, const char *path, store_progress_fn *progress, void *user)
     return err;
 }
 
+static void
+snapshot_paths(const struct sqlite *s, char temp[SNAPSHOT_PATH],
+               char path[SNAPSHOT_PATH])
+{
+    (void)snprintf(temp, SNAPSHOT_PATH, "%s.backup.new", s->path);
+    (void)snprintf(path, SNAPSHOT_PATH, "%s.backup", s->path);
+}
+
+static enum bv_err
+snapshot(void *ctx)
+{
+    char temp[SNAPSHOT_PATH], path[SNAPSHOT_PATH];
+
+    snapshot_paths(ctx, temp, path);
+    if (unlink(temp) != 0 && errno != ENOENT) /* of one that was killed */
+        return BV_E_IO;
+    BV_TRY(backup(ctx, temp, NULL, NULL));
+    if (rename(temp, path) == 0)
+        return BV_OK;
+    (void)unlink(temp);
+    return BV_E_IO;
+}
+
+static enum bv_err
+snapshot_drop(void *ctx)
+{
+    char temp[SNAPSHOT_PATH], path[SNAPSHOT_PATH];
+
+    snapshot_paths(ctx, temp, path);
+    return unlink(path) == 0 || errno == ENOENT ? BV_OK : BV_E_IO;
+}
+
 enum bv_err
 sqlite_backup_check(sqlite3 *db, char *ret_problem, size_t cap)
 {
@@ -129,5 +163,7 @@ void
 sqlite_backup_fill(struct store *store)
 {
     store->backup = backup;
+    store->snapshot = snapshot;
+    store->snapshot_drop = snapshot_drop;
     store->check = check;
 }

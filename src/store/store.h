@@ -265,6 +265,11 @@ struct store {
      * integrity check done at start; O(pages). */
     enum bv_err (*backup)(void *ctx, const char *path,
                           store_progress_fn *progress, void *user);
+    /* snapshot is backup to a name of the store's own, "<path>.backup" (0600),
+     * whole when it appears and in place of an earlier one; snapshot_drop
+     * removes it, OK when there is none. */
+    enum bv_err (*snapshot)(void *ctx);
+    enum bv_err (*snapshot_drop)(void *ctx);
     enum bv_err (*check)(void *ctx, char *ret_problem, size_t cap);
     void (*close)(void *ctx);
 };

@@ -83,8 +83,8 @@ if [ -x "$pki" ]; then
 fi
 
 # --- backup.md ---
-check "brevet backup into DIR/db" brevet backup "$ca/db/backup.db"
-check "the copy verifies" brevet audit verify --db "$ca/db/backup.db"
+check "brevet backup --out" brevet backup --out "$PWD/backup.db"
+check "the copy verifies" brevet audit verify --db "$PWD/backup.db"
 brevet audit checkpoint >checkpoint.txt
 check "the log holds the checkpoint kept" brevet audit verify --known checkpoint.txt
 mkdir log

@@ -235,6 +235,29 @@ test_root_is_away(void **state)
     assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
 }
 
+/* A backup that fails is nobody else's: what waits is still committed. */
+static void
+test_failed_backup_undoes_nothing(void **state)
+{
+    const struct core_caller ada = {1000, "ada", CORE_ROLE_ADMIN};
+    SHELL("mkdir %s/brevet.db.backup.new");
+    core_admin(f.core, &ada, 2, 1,
+               SPAN_LIT("{\"verb\":\"token.create\",\"args\":{\"device\":"
+                        "\"d1\",\"expires\":3600}}"));
+    core_admin(f.core, &ada, 2, 2, SPAN_LIT("{\"verb\":\"backup\"}"));
+    fixture_settle(&f);
+    assert_non_null(strstr(f.json, "beside the database"));
+    assert_non_null(strstr(
+        fixture_admin(&f, "{\"verb\":\"token.list\",\"args\":{}}"), "d1"));
+    SHELL("rmdir %s/brevet.db.backup.new");
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"backup\"}"), "\"audit_size\""));
+    SHELL("test $(stat -c %a %s/brevet.db.backup) = 600");
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"backup.done\"}"), "\"ok\":true"));
+    SHELL("! test -e %s/brevet.db.backup");
+}
+
 static void
 test_crl_is_public(void **state)
 {
@@ -498,6 +521,7 @@ main(void)
         T(test_key_comes_back),
         T(test_late_crl_is_told),
         T(test_root_is_away),
+        T(test_failed_backup_undoes_nothing),
         T(test_crl_is_public),
         T(test_damaged_crl_is_replaced),
         T(test_starts_leave_no_rows),

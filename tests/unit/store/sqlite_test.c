@@ -884,12 +884,19 @@ test_backup(void **state)
     struct copying copying = {.s = &s, .next = 10001};
     struct store_counts counts;
     struct seen seen = {0};
-    char to[128];
+    char to[128], snap[160];
 
     put_certs(&s, 1, 10000);
     (void)snprintf(to, sizeof(to), "%s/copy.db", dir);
     assert_int_equal(s.backup(s.ctx, to, stop_copying, NULL), BV_E_CLOSED);
     assert_int_not_equal(access(to, F_OK), 0);
+    OK(s.snapshot(s.ctx));
+    OK(s.snapshot(s.ctx)); /* in place of the earlier one */
+    (void)snprintf(snap, sizeof(snap), "%s.backup", path);
+    assert_int_equal(access(snap, F_OK), 0);
+    OK(s.snapshot_drop(s.ctx));
+    OK(s.snapshot_drop(s.ctx));
+    assert_int_not_equal(access(snap, F_OK), 0);
     OK(s.backup(s.ctx, to, write_while_copying, &copying));
     assert_true(copying.calls > 1);
     assert_int_equal(s.backup(s.ctx, to, NULL, NULL), BV_E_CONFLICT);
