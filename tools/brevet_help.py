@@ -3,7 +3,7 @@ import os
 import re
 import subprocess
 
-ROW = re.compile(r"^  ([a-z]+(?: [a-z]+)?) {2,}(\S.*)$")
+ROW = re.compile(r"^  ([a-z]+(?: [a-z-]+)?) {2,}(\S.*)$")
 OPTION = re.compile(r"^  (--[a-z-]+)((?: [^ ]\S*)*?)(?: {2,}(.*))?$")
 
 
