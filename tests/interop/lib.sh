@@ -74,16 +74,19 @@ equal() {
     fi
 }
 
-# finish: the daemon ends, its roles look for leaks if they were built to, and
-# no log may hold a complaint of a sanitizer or the trace of a role that died.
+# no_complaints: no log holds a sanitizer's report or the end of a role
+no_complaints() {
+    grep -hE 'AddressSanitizer|LeakSanitizer|runtime error:|role ended|Assertion' "$work"/*.log >"$work/complaints" 2>/dev/null
+    ok $(($(wc -l <"$work/complaints") > 0)) "no role died, leaked or stepped outside its memory" \
+        "$(head -n 1 "$work/complaints" | cut -c1-160)"
+}
+
+# finish: the daemon ends, its roles look for leaks if they were built to
 finish() {
-    local started=$daemon
-    stop_daemon
-    if [ -n "$started" ]; then
+    if [ -n "$daemon" ]; then
+        stop_daemon
         equal "the daemon ends well" 0 "$daemon_status"
-        grep -hE 'AddressSanitizer|LeakSanitizer|runtime error:|role ended|Assertion' "$work"/*.log >"$work/complaints" 2>/dev/null
-        ok $(($(wc -l <"$work/complaints") > 0)) "no role died, leaked or stepped outside its memory" \
-            "$(head -n 1 "$work/complaints" | cut -c1-160)"
+        no_complaints
     fi
     exit $((failures > 0))
 }
