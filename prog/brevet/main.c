@@ -446,8 +446,8 @@ run(struct command_call *call, int argc, char **argv)
                                       : command_control(call);
 }
 
-int
-main(int argc, char **argv)
+static int
+read_line(struct command_call *call, int argc, char **argv)
 {
     static const struct option global[] = {
         {"dir", required_argument, NULL, 'd'},
@@ -456,17 +456,15 @@ main(int argc, char **argv)
         {"version", no_argument, NULL, 'V'},
         {NULL, 0, NULL, 0},
     };
-    struct command_call call = {.dir = getenv("BREVET_DIR"),
-                                .args = json_object()};
     int c;
 
-    if (call.dir == NULL || call.dir[0] == '\0')
-        call.dir = DEFAULT_DIR;
+    if (call->dir == NULL || call->dir[0] == '\0')
+        call->dir = DEFAULT_DIR;
     while ((c = getopt_long(argc, argv, "+h", global, NULL)) != -1) {
         if (c == 'd')
-            call.dir = optarg;
+            call->dir = optarg;
         else if (c == 'j')
-            call.as_json = true;
+            call->as_json = true;
         else if (c == 'V')
             return printf("brevet " BREVET_VERSION "\n") < 0;
         else {
@@ -478,7 +476,15 @@ main(int argc, char **argv)
         help_all(stderr, NULL);
         return COMMAND_USAGE;
     }
-    int code = run(&call, argc - optind, argv + optind);
+    return run(call, argc - optind, argv + optind);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct command_call call = {.dir = getenv("BREVET_DIR"),
+                                .args = json_object()};
+    int code = read_line(&call, argc, argv);
     json_decref(call.args);
     return code;
 }
