@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "wire/cert.h"
+#include "wire/name.h"
 
 /* Fields of every answer, beside those a door adds. */
 #define MAX_FIELDS  12
@@ -94,6 +96,28 @@ quote(const char *text, char *copy, size_t cap)
     return copy;
 }
 
+/* Whom the line is about: the device core named or, where core was not asked,
+ * the CN of the certificate of ours it came with. peer_cert is the
+ * connection's, so only while that lives. */
+static void
+name_device(const struct front_request *request,
+            char ret_name[LIMIT_DEVICE_NAME + 1])
+{
+    const struct exchange *exchange = request->exchange;
+    struct cert cert;
+    struct name_ava cn;
+    char text[LIMIT_DEVICE_NAME + 1] = "";
+    if (request->device[0] == '\0' && exchange_is_live(exchange) &&
+        exchange->tls->trust == NET_TRUST_OWN &&
+        cert_parse(exchange->tls->peer_cert, &cert) == BV_OK &&
+        name_find(cert.subject, NAME_CN, &cn) == BV_OK &&
+        cn.value.len <= LIMIT_DEVICE_NAME)
+        (void)snprintf(text, sizeof(text), "%.*s", (int)cn.value.len,
+                       (const char *)cn.value.data);
+    (void)quote(text[0] != '\0' ? text : request->device, ret_name,
+                LIMIT_DEVICE_NAME + 1);
+}
+
 static void
 write_line(const struct front_request *request, uint16_t status, uint64_t bytes,
            const char *detail)
@@ -102,6 +126,7 @@ write_line(const struct front_request *request, uint16_t status, uint64_t bytes,
     char quoted[DETAIL_MAX], device[LIMIT_DEVICE_NAME + 1];
     void (*level)(const char *, ...) = status >= 500 ? log_warn : log_info;
     bool live = exchange_is_live(exchange);
+    name_device(request, device);
     if (!live || request->http->method == HTTP_HEAD)
         bytes = 0;
     level("request method=%.*s path=%.*s status=%u bytes=%llu duration_us=%lld "
@@ -110,8 +135,7 @@ write_line(const struct front_request *request, uint16_t status, uint64_t bytes,
           (int)request->http->path.len, request->http->path.data, status,
           (unsigned long long)bytes,
           (long long)(loop_clock_us() - exchange->started_us), exchange->peer,
-          front_trust_name(exchange->tls),
-          quote(request->device, device, sizeof(device)), request->id,
+          front_trust_name(exchange->tls), device, request->id,
           live ? "" : "client gone; ", quote(detail, quoted, sizeof(quoted)));
 }
 

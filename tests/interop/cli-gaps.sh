@@ -53,6 +53,10 @@ check "on paper too" sh -c "'$bin_brevet' --dir '$ca' device show c1 | grep -q '
 check "lifetimes are in days" sh -c "'$bin_brevet' --dir '$ca' profile list | grep -Eq '^device +issuing +[0-9]+d '"
 check "and in seconds as JSON" sh -c "'$bin_brevet' --dir '$ca' profile list --json | jq -e '.rows[0].lifetime % 86400 == 0'"
 
+# --- the log names who asked, also where core was not ---
+get "$est/cacerts" --cert "$work/c1.crt" --key "$work/c1.key"
+check "a request with a certificate is logged with its CN" grep -q 'path=/.well-known/est/cacerts .*trust=own device="c1"' "$work/brevetd.log"
+
 # --- the verbs that had no command ---
 key=$(openssl pkey -in "$work/c1.key" -pubout -outform DER | sha256sum | cut -d' ' -f1)
 check "brevet key block" brevet key block "$key" --why "a test"
