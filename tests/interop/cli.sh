@@ -38,8 +38,8 @@ table() { # TEXT WORD ARGUMENTS...
 # --- without a daemon ---
 code "no daemon" 1 "no server listens" status
 code "no command" 2 "usage"
-code "an unknown command" 2 "usage" certificate list
-code "an unknown action" 2 "usage" cert frobnicate
+code "an unknown command" 2 "certificate" certificate list
+code "an unknown action" 2 "frobnicate" cert frobnicate
 code "an unknown option" 2 "unrecognized" cert list --nonsense
 code "an option without its value" 2 "requires" cert list --device
 code "a number that is none" 2 "not a value" cert list --limit many
