@@ -14,7 +14,7 @@
 
 #include "base/span.h"
 
-#define PROC_MSG_VERSION 1
+#define PROC_MSG_VERSION 2
 
 enum proc_role {
     PROC_PARENT,

@@ -84,7 +84,8 @@ static void
 every_split_is_the_same_message(void **state)
 {
     uint8_t wire[64];
-    size_t len = frame(wire, sizeof(wire), 20, MSG_REQUEST, 1, 99, 20);
+    size_t len =
+        frame(wire, sizeof(wire), 20, MSG_REQUEST, PROC_MSG_VERSION, 99, 20);
     for (size_t cut = 0; cut <= len; cut++) {
         struct channel *core;
         int peer;
@@ -260,16 +261,17 @@ refused(enum proc_role self, enum proc_role peer, uint32_t len, uint16_t number,
 static void
 the_table_is_enforced(void **state)
 {
-    refused(PROC_CORE, PROC_DOOR, 0, 9999, 1);       /* no such message */
-    refused(PROC_CORE, PROC_DOOR, 0, MSG_REPLY, 1);  /* wrong direction */
-    refused(PROC_SIGNER, PROC_DOOR, 0, MSG_SIGN, 1); /* a door may not */
-    refused(PROC_CORE, PROC_CONTROL, 0, MSG_REQUEST, 1);
-    refused(PROC_CORE, PROC_DOOR, LIMIT_MESSAGE + 1, MSG_REQUEST, 1);
-    refused(PROC_DOOR, PROC_PARENT, 1, MSG_START, 1); /* START is empty */
-    refused(PROC_CORE, PROC_DOOR, 0, MSG_REQUEST, 2); /* version */
-    refused(PROC_CORE, PROC_DOOR, 0, MSG_REQUEST, 0);
+    enum { NOW = PROC_MSG_VERSION };
+    refused(PROC_CORE, PROC_DOOR, 0, 9999, NOW);       /* no such message */
+    refused(PROC_CORE, PROC_DOOR, 0, MSG_REPLY, NOW);  /* wrong direction */
+    refused(PROC_SIGNER, PROC_DOOR, 0, MSG_SIGN, NOW); /* a door may not */
+    refused(PROC_CORE, PROC_CONTROL, 0, MSG_REQUEST, NOW);
+    refused(PROC_CORE, PROC_DOOR, LIMIT_MESSAGE + 1, MSG_REQUEST, NOW);
+    refused(PROC_DOOR, PROC_PARENT, 1, MSG_START, NOW);     /* START is empty */
+    refused(PROC_CORE, PROC_DOOR, 0, MSG_REQUEST, NOW + 1); /* version */
+    refused(PROC_CORE, PROC_DOOR, 0, MSG_REQUEST, NOW - 1);
     /* says it carries a descriptor, and does not */
-    refused(PROC_DOOR, PROC_PARENT, 0, MSG_BUNDLE, 0x8001);
+    refused(PROC_DOOR, PROC_PARENT, 0, MSG_BUNDLE, 0x8000 | NOW);
 }
 
 static void
