@@ -1,5 +1,6 @@
 #include "prog/brevetd/files.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -370,6 +371,66 @@ add_for_door(const struct maker *m)
     return BV_OK;
 }
 
+/* Shorter keys are refused for their length. */
+static bool
+is_blocklist(const struct dirent *entry)
+{
+    static const char head[] = "blacklist.RSA-";
+    const char *name = entry->d_name;
+    return strncmp(name, head, strlen(head)) == 0 &&
+           strtoul(name + strlen(head), NULL, 10) >= 2048;
+}
+
+static enum bv_err
+add_blocklist(const struct maker *m, const char *path, unsigned *num)
+{
+    char index[16];
+    (void)snprintf(index, sizeof(index), "%u", (*num)++);
+    return add(m, "weak:", index, path, false);
+}
+
+static enum bv_err
+add_blocklists_of(const struct maker *m, const char *path, DIR *dir,
+                  unsigned *num)
+{
+    const struct dirent *entry;
+    unsigned before = *num;
+    while ((entry = readdir(dir)) != NULL) {
+        char file[CONFIG_PATH_MAX + 257];
+        (void)snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+        if (!is_blocklist(entry))
+            continue;
+        if (strlen(file) >= CONFIG_PATH_MAX)
+            return BV_E_TOO_LARGE;
+        BV_TRY(add_blocklist(m, file, num));
+    }
+    return *num > before ? BV_OK
+                         : bad(m->problem,
+                               "weak-keys: there is no blacklist.RSA-2048 or "
+                               "longer in %s",
+                               path);
+}
+
+static enum bv_err
+add_weak_keys(const struct maker *m)
+{
+    const struct config *config = m->files->config;
+    unsigned num = 0;
+    for (unsigned i = 0; i < config->num_weak_keys; i++) {
+        char path[CONFIG_PATH_MAX];
+        BV_TRY(config_path(config, config->weak_keys[i], path));
+        if (strcmp(path, CONFIG_WEAK_DEFAULT) == 0 && access(path, F_OK) < 0)
+            continue;
+        DIR *dir = opendir(path);
+        enum bv_err err = dir != NULL ? add_blocklists_of(m, path, dir, &num)
+                                      : add_blocklist(m, path, &num);
+        if (dir != NULL)
+            (void)closedir(dir);
+        BV_TRY(err);
+    }
+    return BV_OK;
+}
+
 static enum bv_err
 add_for_core(const struct maker *m)
 {
@@ -379,6 +440,7 @@ add_for_core(const struct maker *m)
     BV_TRY(callers_write(config, &out, m->problem, FILES_PROBLEM_MAX));
     BV_TRY(bundle_add(m->fd, "callers", sink_view(&out)));
     BV_TRY(add(m, "log.pub", "", "ca/log.pub", false));
+    BV_TRY(add_weak_keys(m));
     for (size_t i = 0; i < config->core.num_manufacturers; i++) {
         const char *name = config->manufacturers[i].name;
         const struct config_manufacturer *files =

@@ -6,7 +6,7 @@
  *     key:NAME  key:log  ocsp:NAME  passphrase        signer
  *     tls  anchors:MANUFACTURER                       door
  *     callers  anchors:MANUFACTURER  crl:MANUFACTURER
- *     log.pub                                         core */
+ *     log.pub  weak:I                                 core */
 #ifndef BREVETD_FILES_H
 #define BREVETD_FILES_H
 

@@ -140,6 +140,29 @@ parse_config(const struct bundle *bundle, struct config **ret)
     return err;
 }
 
+/* The parent read the lists; only core has them in its bundle. */
+static enum bv_err
+decode_weak_keys(struct material *m)
+{
+    struct span name, text;
+    size_t at = 0;
+    while (bundle_each(&m->bundle, &at, &name, &text)) {
+        if (name.len < 5 || memcmp(name.data, "weak:", 5) != 0)
+            continue;
+        if (m->weak == NULL)
+            BV_TRY(weak_list_new(&m->weak));
+        enum bv_err err = weak_list_add(m->weak, text);
+        if (err == BV_E_BAD_MESSAGE) {
+            log_error("a list of weak-keys holds a line that is not 20 "
+                      "hexadecimal digits");
+            return BV_E_BAD_CONFIG;
+        }
+        BV_TRY(err);
+    }
+    m->config->core.weak_keys = m->weak;
+    return BV_OK;
+}
+
 static enum bv_err
 fill(struct material *m)
 {
@@ -149,6 +172,7 @@ fill(struct material *m)
         return BV_E_NO_MEMORY;
     struct decoder d = {&m->bundle, m->config,
                         sink_of(m->memory, m->bundle.len)};
+    BV_TRY(decode_weak_keys(m));
     return decode_all(&d);
 }
 
@@ -171,6 +195,7 @@ material_free(struct material *material)
 {
     config_free(material->config);
     free(material->memory);
+    weak_list_free(material->weak);
     bundle_close(&material->bundle);
     *material = (struct material){0};
 }

@@ -2,6 +2,7 @@
 #ifndef BREVETD_ROLE_H
 #define BREVETD_ROLE_H
 
+#include "pki/weak.h"
 #include "proc/role.h"
 #include "proc/spawn.h"
 #include "prog/config/config.h"
@@ -10,8 +11,9 @@
  * certificates they point to. Replaced as a whole by a reload. */
 struct material {
     struct config *config;
-    struct bundle bundle; /* stays mapped: settings point into it */
-    uint8_t *memory;      /* of the decoded certificates */
+    struct bundle bundle;   /* stays mapped: settings point into it */
+    uint8_t *memory;        /* of the decoded certificates */
+    struct weak_list *weak; /* core only; NULL: none */
 };
 
 /* material_take makes it from a bundle, which it takes over in every case.

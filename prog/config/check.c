@@ -71,6 +71,8 @@ check_defaults(struct config *config, const char *dir)
     SET(config->control, "run/control.sock");
     SET(config->admins[0], "root");
     config->num_admins = 1;
+    SET(config->weak_keys[0], CONFIG_WEAK_DEFAULT);
+    config->num_weak_keys = 1;
     config->net = net_limits_default();
     config->ocsp_validity = 3600;
     config->ocsp_backdate = 300;

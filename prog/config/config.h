@@ -26,6 +26,9 @@
 #define CONFIG_TEXT_MAX          (256 * 1024) /* the file itself */
 #define CONFIG_ADDRESS_MAX       128
 #define CONFIG_USER_MAX          64
+#define CONFIG_WEAK_MAX          8
+/* Where Debian's package openssl-blacklist puts them; may be missing. */
+#define CONFIG_WEAK_DEFAULT "/usr/share/openssl-blacklist"
 
 /* A CA: where its files are; `core` holds the rest (its spans are empty). */
 struct config_ca {
@@ -48,6 +51,7 @@ enum config_secret {
 
 typedef char config_address[CONFIG_ADDRESS_MAX];
 typedef char config_user[CONFIG_USER_MAX];
+typedef char config_file[CONFIG_PATH_MAX];
 
 /* Everything. The names in `core` point into this same struct. */
 struct config {
@@ -66,6 +70,8 @@ struct config {
     config_user admins[CONFIG_CALLERS_MAX], operators[CONFIG_CALLERS_MAX],
         readers[CONFIG_CALLERS_MAX];
     unsigned num_admins, num_operators, num_readers;
+    config_file weak_keys[CONFIG_WEAK_MAX]; /* blocklists, or their folders */
+    unsigned num_weak_keys;
 
     struct net_limits net;
     bool est_lenient, est_full_chain;     /* front/est/est.h */

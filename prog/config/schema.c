@@ -127,6 +127,11 @@ static const struct schema_key global_keys[] = {
           "System users who may look."),
     NAME(config, "default-profile", core.default_profile, "device",
          "Profile of a request without a label."),
+    TEXTS(config, "weak-keys", weak_keys, num_weak_keys,
+          CONFIG_WEAK_DEFAULT ", if it exists",
+          "Lists of RSA keys that are refused, in the format of Debian's "
+          "openssl-blacklist; of a directory every file blacklist.RSA-* for "
+          "2048 bits and more."),
     {.name = "lint",
      .type = SCHEMA_CUSTOM,
      .max = 1,

@@ -3,6 +3,8 @@
 #include <stdio.h>
 
 #include "core/ca.h"
+#include "pki/digest.h"
+#include "pki/weak.h"
 #include "wire/base64.h"
 #include "wire/cert.h"
 #include "wire/crl.h"
@@ -620,6 +622,48 @@ test_every_store_call_fails(void **state)
     fixture_reopen(&f); /* the audit log opens: nothing is out of step */
 }
 
+/* The blocklist's entry for a key is the end of SHA-1("Modulus=<HEX>\n"). */
+static void
+list_key(struct weak_list *list, const struct key *key)
+{
+    uint8_t buf[LIMIT_SPKI], digest[DIGEST_MAX];
+    char text[2100] = "Modulus=", line[21];
+    struct sink out = SINK_ARRAY(buf);
+    struct alg_spki spki;
+    size_t len = strlen(text);
+    assert_int_equal(key_spki(key, &out), BV_OK);
+    struct span in = sink_view(&out);
+    assert_int_equal(alg_spki_parse(&in, &spki), BV_OK);
+    for (size_t i = 0; i < spki.n.len; i++, len += 2)
+        (void)snprintf(text + len, 3, "%02X", spki.n.data[i]);
+    text[len++] = '\n';
+    digest_of(DIGEST_SHA1, span_of(text, len), digest);
+    for (size_t i = 0; i < 10; i++)
+        (void)snprintf(line + 2 * i, 3, "%02x", digest[10 + i]);
+    assert_int_equal(weak_list_add(list, span_str(line)), BV_OK);
+}
+
+static void
+test_listed_key(void **state)
+{
+    char secret[64];
+    bv_auto(weak_list) struct weak_list *list = NULL;
+    bv_auto(key) struct key *key = NULL;
+    bv_auto(key) struct key *other = NULL;
+    assert_int_equal(key_generate(ALG_KEY_RSA, 2048, &key), BV_OK);
+    assert_int_equal(key_generate(ALG_KEY_RSA, 2048, &other), BV_OK);
+    assert_int_equal(weak_list_new(&list), BV_OK);
+    list_key(list, key);
+    f.config.weak_keys = list;
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    expect(BV_E_BAD_KEY, &r);
+    assert_non_null(strstr(f.reply.detail, "CVE-2008-0166"));
+    r = with_secret(other, "d1", secret);
+    expect(BV_OK, &r);
+    f.config.weak_keys = NULL;
+}
+
 int
 main(void)
 {
@@ -632,6 +676,7 @@ main(void)
         T(test_group),
         T(test_bad_secrets),
         T(test_csr_checks),
+        T(test_listed_key),
         T(test_binding),
         T(test_renew),
         T(test_renew_expired),
