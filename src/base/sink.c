@@ -33,7 +33,11 @@ put_uint(struct sink *out, uint64_t n, size_t width)
 void
 sink_u8(struct sink *out, uint8_t n)
 {
-    put_uint(out, n, 1);
+    if (out->failed || out->len == out->cap) {
+        out->failed = true;
+        return;
+    }
+    out->data[out->len++] = n;
 }
 
 void

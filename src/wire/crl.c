@@ -41,13 +41,15 @@ put_header(struct sink *out, uint8_t tag, uint64_t content_len)
         sink_u8(out, (uint8_t)(content_len >> (8 * (num - 1))));
 }
 
+/* 1950-01-01 and 2050-01-01: between them stands a UTCTime (RFC 5280 4.1.2.5),
+ * told apart without taking the time to pieces. */
+#define UTC_FIRST INT64_C(-631152000)
+#define UTC_END   INT64_C(2524608000)
+
 static size_t
 time_len(int64_t time)
 {
-    struct time_civil civil;
-
-    time_to_civil(time, &civil);
-    return civil.year >= 1950 && civil.year < 2050 ? 15 : 17;
+    return time >= UTC_FIRST && time < UTC_END ? 15 : 17;
 }
 
 /* A reasonCode extension in its SEQUENCE OF: always the same 14 octets. */

@@ -519,28 +519,30 @@ der_put_named_bits(struct sink *out, uint32_t mask)
     der_put(out, DER_BIT_STRING, span_of(octets, 1 + (num_bits + 7) / 8));
 }
 
-static void
-put_two(struct sink *out, int n)
+static uint8_t *
+put_two(uint8_t *at, int n)
 {
-    sink_u8(out, (uint8_t)('0' + n / 10 % 10));
-    sink_u8(out, (uint8_t)('0' + n % 10));
+    at[0] = (uint8_t)('0' + n / 10 % 10);
+    at[1] = (uint8_t)('0' + n % 10);
+    return at + 2;
 }
 
 static void
 put_time(struct sink *out, uint8_t tag, const struct time_civil *civil)
 {
-    size_t mark = der_open(out, tag);
+    uint8_t text[15];
+    uint8_t *at = text;
 
     if (tag == DER_GENERALIZED_TIME)
-        put_two(out, civil->year / 100);
-    put_two(out, civil->year % 100);
-    put_two(out, civil->month);
-    put_two(out, civil->day);
-    put_two(out, civil->hour);
-    put_two(out, civil->minute);
-    put_two(out, civil->second);
-    sink_u8(out, 'Z');
-    der_close(out, mark);
+        at = put_two(at, civil->year / 100);
+    at = put_two(at, civil->year % 100);
+    at = put_two(at, civil->month);
+    at = put_two(at, civil->day);
+    at = put_two(at, civil->hour);
+    at = put_two(at, civil->minute);
+    at = put_two(at, civil->second);
+    *at++ = 'Z';
+    der_put(out, tag, span_of(text, (size_t)(at - text)));
 }
 
 void
