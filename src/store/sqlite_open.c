@@ -133,6 +133,9 @@ open_read_only(struct sqlite *s, struct problem problem)
                            : sqlite_problem(s->db, rc, s->path, problem);
 }
 
+/* One process, one thread, one connection: no lock around each column read. */
+#define OPEN_FLAGS (SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX)
+
 static enum bv_err
 open_file(struct sqlite *s, const struct store_sqlite_options *options,
           struct problem problem)
@@ -147,7 +150,7 @@ open_file(struct sqlite *s, const struct store_sqlite_options *options,
     BV_TRY(take_lock(s, problem));
     if (options->create)
         BV_TRY(make_file(s->path, problem));
-    int rc = sqlite3_open_v2(s->path, &s->db, SQLITE_OPEN_READWRITE, NULL);
+    int rc = sqlite3_open_v2(s->path, &s->db, OPEN_FLAGS, NULL);
     return rc == SQLITE_OK ? BV_OK
                            : sqlite_problem(s->db, rc, s->path, problem);
 }
