@@ -35,7 +35,6 @@ struct making {
     uint8_t issuer;
     char path[CORE_PATH_MAX + 8]; /* PATH.new */
     int fd;
-    int spool; /* the entries, written while they are counted */
     unsigned tries;
     enum alg_sig sig;
     uint8_t digest[DIGEST_MAX];
@@ -220,11 +219,13 @@ crl_touch(struct core *core, uint8_t issuer_id)
 
 /* --- writing --- */
 
+/* What is in the buffer goes to the file. */
 static void
-write_out(struct making *m, int fd, struct span bytes)
+drain(struct making *m)
 {
+    struct span bytes = sink_view(&m->out);
     while (bytes.len > 0 && m->err == BV_OK) {
-        ssize_t n = write(fd, bytes.data, bytes.len);
+        ssize_t n = write(m->fd, bytes.data, bytes.len);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -233,14 +234,6 @@ write_out(struct making *m, int fd, struct span bytes)
             bytes = span_of(bytes.data + n, bytes.len - (size_t)n);
     }
     m->out = SINK_ARRAY(m->buf);
-}
-
-/* To the file and through the digest. */
-static void
-drain(struct making *m)
-{
-    digest_update(m->hash, sink_view(&m->out));
-    write_out(m, m->fd, sink_view(&m->out));
 }
 
 static struct crl_entry
@@ -257,11 +250,8 @@ is_listed(const struct making *m, const struct store_revoked *row)
     return row->not_after >= m->prune_before;
 }
 
-/* The header in front states the length of all entries, so they are counted
- * first; reading them from the database twice would cost far more than keeping
- * them aside. */
 static enum bv_err
-spool_entry(void *user, const struct store_revoked *row)
+write_entry(void *user, const struct store_revoked *row)
 {
     struct making *m = user;
     struct crl_entry entry = entry_of(row);
@@ -271,38 +261,10 @@ spool_entry(void *user, const struct store_revoked *row)
     crl_put_entry(&m->out, &entry);
     m->entries_len += m->out.len - before;
     m->num++;
+    if (m->out.failed)
+        return BV_E_CORRUPT;
     if (m->out.cap - m->out.len < CRL_ENTRY_MAX)
-        write_out(m, m->spool, sink_view(&m->out));
-    return m->err;
-}
-
-static enum bv_err
-spool_entries(struct core *core, struct making *m, uint8_t issuer)
-{
-    char path[CORE_PATH_MAX + 24];
-    (void)snprintf(path, sizeof path, "%s.entries", m->path);
-    m->spool = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (m->spool < 0)
-        return io_error();
-    (void)unlink(path); /* gone when it is closed, whatever happens */
-    m->out = SINK_ARRAY(m->buf);
-    BV_TRY(core->store->revoked_each(core->store->ctx, issuer, spool_entry, m));
-    write_out(m, m->spool, sink_view(&m->out));
-    return m->err;
-}
-
-static enum bv_err
-copy_entries(struct making *m)
-{
-    uint64_t at = 0;
-    while (at < m->entries_len && m->err == BV_OK) {
-        ssize_t n = pread(m->spool, m->buf, sizeof m->buf, (off_t)at);
-        if (n <= 0)
-            return BV_E_IO;
-        m->out.len = (size_t)n;
-        at += (uint64_t)n;
         drain(m);
-    }
     return m->err;
 }
 
@@ -351,32 +313,98 @@ static enum bv_err
 open_file(struct making *m)
 {
     m->fd = open(m->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    if (m->fd < 0 || fchmod(m->fd, 0644) != 0) /* public, whatever the umask */
+    /* public, whatever the umask */
+    return m->fd >= 0 && fchmod(m->fd, 0644) == 0 ? BV_OK : io_error();
+}
+
+/* How long the entries were on the last CRL, about. */
+static uint64_t
+guess_entries_len(const struct issuer *issuer)
+{
+    struct stat st;
+    return stat(issuer->config->crl_path, &st) == 0 && st.st_size > 0
+               ? (uint64_t)st.st_size
+               : 0;
+}
+
+/* Where the entries start in the file when they have this length. */
+static size_t
+entries_at(struct making *m, const struct crl_head *head, uint64_t entries_len)
+{
+    uint8_t buf[CRL_START_MAX];
+    struct sink start = SINK_ARRAY(buf);
+    m->tbs_len = crl_tbs_len(head, entries_len);
+    m->outer_len = crl_outer_len(m->tbs_len, m->sig, m->sig_len);
+    crl_put_start(&start, head, entries_len);
+    return m->outer_len + start.len;
+}
+
+/* The headers in front state the length of all entries, which is known only
+ * when they are written. But how much room the headers take changes at a few
+ * lengths only: the entries go to where they belong by a guess, and once more,
+ * with the true length, when it was the wrong one. */
+static enum bv_err
+write_entries(struct core *core, struct making *m, const struct crl_head *head)
+{
+    uint64_t guess = m->entries_len;
+    size_t at = entries_at(m, head, guess);
+    m->entries_len = m->num = 0;
+    m->out = SINK_ARRAY(m->buf);
+    if (ftruncate(m->fd, 0) != 0 || lseek(m->fd, (off_t)at, SEEK_SET) < 0)
         return io_error();
-    return lseek(m->fd, (off_t)m->outer_len, SEEK_SET) < 0 ? io_error() : BV_OK;
+    BV_TRY(
+        core->store->revoked_each(core->store->ctx, m->issuer, write_entry, m));
+    drain(m);
+    BV_TRY(m->err);
+    return entries_at(m, head, m->entries_len) == at ? BV_OK : BV_E_BUSY;
+}
+
+/* Reads len octets from at on through one digest or two, in small pieces. */
+static enum bv_err
+hash_range(struct making *m, uint64_t at, uint64_t len, struct digest *hash,
+           struct digest *also)
+{
+    while (len > 0) {
+        size_t want = len < sizeof m->buf ? (size_t)len : sizeof m->buf;
+        ssize_t n = pread(m->fd, m->buf, want, (off_t)at);
+        if (n <= 0)
+            return BV_E_IO;
+        digest_update(hash, span_of(m->buf, (size_t)n));
+        if (also != NULL)
+            digest_update(also, span_of(m->buf, (size_t)n));
+        at += (uint64_t)n;
+        len -= (uint64_t)n;
+    }
+    return BV_OK;
 }
 
 static enum bv_err
 write_tbs(struct core *core, struct making *m, const struct issuer *issuer)
 {
     struct crl_head head = head_of(m, issuer);
-    BV_TRY(spool_entries(core, m, issuer->id));
-    m->tbs_len = crl_tbs_len(&head, m->entries_len);
     m->sig_len = longest_signature(&issuer->cert);
-    m->outer_len = crl_outer_len(m->tbs_len, m->sig, m->sig_len);
+    m->entries_len = guess_entries_len(issuer);
     BV_TRY(open_file(m));
-    m->out = SINK_ARRAY(m->buf);
-    crl_put_start(&m->out, &head, m->entries_len);
-    drain(m);
-    BV_TRY(copy_entries(m));
+    enum bv_err err = write_entries(core, m, &head);
+    if (err == BV_E_BUSY)
+        err = write_entries(core, m, &head);
+    if (err != BV_OK)
+        return err;
     crl_put_end(&m->out, &head);
     drain(m);
+    off_t end = lseek(m->fd, 0, SEEK_CUR);
+    if (lseek(m->fd, (off_t)m->outer_len, SEEK_SET) < 0)
+        return io_error();
+    crl_put_start(&m->out, &head, m->entries_len);
+    drain(m);
     BV_TRY(m->err);
+    /* What was announced is what was written. */
+    if (end != (off_t)(m->outer_len + m->tbs_len))
+        return BV_E_CORRUPT;
+    BV_TRY(hash_range(m, m->outer_len, m->tbs_len, m->hash, NULL));
     digest_final(m->hash, m->digest);
     m->digest_len = digest_len(digest_for(m->sig));
-    off_t end = lseek(m->fd, 0, SEEK_CUR);
-    /* What was announced is what was written. */
-    return end == (off_t)(m->outer_len + m->tbs_len) ? BV_OK : BV_E_CORRUPT;
+    return BV_OK;
 }
 
 /* --- finishing --- */
@@ -417,36 +445,22 @@ check_crl(const struct making *m, const struct issuer *issuer, struct span der)
     return key_verify(key, crl.sig, crl.tbs, crl.signature);
 }
 
-/* Reads len octets from at on through the given digest, in small pieces. */
-static enum bv_err
-hash_range(struct making *m, struct digest *hash, uint64_t at, uint64_t len)
-{
-    while (len > 0) {
-        size_t want = len < sizeof m->buf ? (size_t)len : sizeof m->buf;
-        ssize_t n = pread(m->fd, m->buf, want, (off_t)at);
-        if (n <= 0)
-            return BV_E_IO;
-        digest_update(hash, span_of(m->buf, (size_t)n));
-        at += (uint64_t)n;
-        len -= (uint64_t)n;
-    }
-    return BV_OK;
-}
-
 static enum bv_err
 check_digests(struct making *m)
 {
     uint8_t again[DIGEST_MAX];
     struct stat st;
     bv_auto(digest) struct digest *whole = NULL;
-    BV_TRY(hash_range(m, m->hash, m->outer_len, m->tbs_len));
+    uint64_t tail = m->outer_len + m->tbs_len;
+    if (fstat(m->fd, &st) != 0 || (uint64_t)st.st_size <= tail)
+        return BV_E_IO;
+    BV_TRY(digest_new(DIGEST_SHA256, &whole));
+    BV_TRY(hash_range(m, 0, m->outer_len, whole, NULL));
+    BV_TRY(hash_range(m, m->outer_len, m->tbs_len, whole, m->hash));
+    BV_TRY(hash_range(m, tail, (uint64_t)st.st_size - tail, whole, NULL));
     digest_final(m->hash, again);
     if (memcmp(again, m->digest, m->digest_len) != 0)
         return BV_E_CORRUPT;
-    if (fstat(m->fd, &st) != 0)
-        return BV_E_IO;
-    BV_TRY(digest_new(DIGEST_SHA256, &whole));
-    BV_TRY(hash_range(m, whole, 0, (uint64_t)st.st_size));
     digest_final(whole, m->sha256);
     return BV_OK;
 }
@@ -501,8 +515,6 @@ making_free(struct making *m)
 {
     if (m->fd >= 0)
         (void)close(m->fd);
-    if (m->spool >= 0)
-        (void)close(m->spool);
     digest_free(m->hash);
 }
 
@@ -623,7 +635,7 @@ static enum bv_err
 prepare(struct core *core, struct issuer *issuer, struct making *m)
 {
     int64_t now = core_now(core);
-    m->fd = m->spool = -1;
+    m->fd = -1;
     m->now = m->this_update = now;
     m->seen = core->mark.change;
     m->prune_before = issuer->crl_prune_before;
@@ -664,7 +676,7 @@ crl_start(struct core *core, struct issuer *issuer)
         job_free(job);
         return BV_E_NO_MEMORY;
     }
-    m->fd = m->spool = -1;
+    m->fd = -1;
     m->issuer = issuer->id;
     job->extra = m;
     job->on_signed = crl_signed;

@@ -267,6 +267,32 @@ test_crl_is_public(void **state)
     SHELL("test $(stat -c %a %s/ca.crl) = 644");
 }
 
+/* The room for its headers is guessed by the length of the last one. */
+static void
+test_crl_of_another_length(void **state)
+{
+    char serial[64];
+    enroll("d1", serial);
+    fixture_tick(&f);
+    (void)status("cert.revoke", serial, "superseded");
+    SHELL("truncate -s 20000000 %s/ca.crl");
+    fixture_time += 11;
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -CAfile %s/ca.crt "
+          "2>&1 | grep -q 'verify OK'");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "test $(grep -c 'Serial Number:') = 1");
+    SHELL("rm %s/ca.crl"); /* none: no entries */
+    fixture_time += 86400;
+    fixture_tick(&f);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -CAfile %s/ca.crt "
+          "2>&1 | grep -q 'verify OK'");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
+          "test $(grep -c 'Serial Number:') = 1");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x03'");
+}
+
 static void
 test_damaged_crl_is_replaced(void **state)
 {
@@ -523,6 +549,7 @@ main(void)
         T(test_root_is_away),
         T(test_failed_backup_undoes_nothing),
         T(test_crl_is_public),
+        T(test_crl_of_another_length),
         T(test_damaged_crl_is_replaced),
         T(test_starts_leave_no_rows),
         T(test_map_ahead_of_database),
