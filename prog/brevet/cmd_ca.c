@@ -439,20 +439,20 @@ export_run(const struct command_call *call)
 
 #define OUT                                                                    \
     {                                                                          \
-        "out", NULL, COMMAND_PATH, "FILE", "write it here"                   \
+        "out", NULL, COMMAND_PATH, "FILE", "write it here"                     \
     }
 #define CA                                                                     \
     {                                                                          \
-        "ca", "name", COMMAND_TEXT, "NAME", "which CA (issuing)"             \
+        "ca", "name", COMMAND_TEXT, "NAME", "which CA (issuing)"               \
     }
 #define ROOT_OPTIONS                                                           \
-    {"root", NULL, COMMAND_TEXT, "NAME", "the CA that signs (root)"},        \
-        {"root-key", NULL, COMMAND_PATH, "FILE",                             \
+    {"root", NULL, COMMAND_TEXT, "NAME", "the CA that signs (root)"},          \
+        {"root-key", NULL, COMMAND_PATH, "FILE",                               \
          "its sealed key, when it is not on this machine"},                    \
-        {"passphrase-file", NULL, COMMAND_PATH, "FILE",                      \
+        {"passphrase-file", NULL, COMMAND_PATH, "FILE",                        \
          "its first line opens that key; else it is asked for"},               \
     {                                                                          \
-        "lifetime", NULL, COMMAND_DURATION, "8y", "how long it is valid"     \
+        "lifetime", NULL, COMMAND_DURATION, "8y", "how long it is valid"       \
     }
 
 static const struct command_option csr_options[] = {CA, OUT, {.name = NULL}};
