@@ -232,9 +232,72 @@ the_reference_names_every_section(void **state)
     free(text);
 }
 
-int
-main(void)
+static const char *sample_path;
+
+/* in_force: the sample with every setting taken out of its comment. */
+static void
+in_force(char *text)
 {
+    for (char *line = text; *line != '\0'; line++) {
+        char *mark = line + strspn(line, " ");
+        if (mark[0] == '#' && mark[1] != ' ')
+            mark[0] = ' ';
+        line += strcspn(line, "\n");
+        if (*line == '\0')
+            break;
+    }
+}
+
+static void
+the_sample_is_read(void **state)
+{
+    static char text[65536];
+    FILE *file = fopen(sample_path, "r");
+    assert_non_null(file);
+    size_t len = fread(text, 1, sizeof(text) - 1, file);
+    (void)fclose(file);
+    assert_true(len > 0 && len < sizeof(text) - 1);
+    config_free(good(text));
+    in_force(text);
+    struct config *config = good(text);
+    assert_int_equal(config->core.num_cas, 2);
+    assert_string_equal(config->core.labels[0].profile, "sensor");
+    assert_string_equal(profile_of(config, "sensor")->country, "DE");
+    config_free(config);
+}
+
+/* A new setting belongs into the sample too. */
+static void
+the_sample_lacks_nothing(void **state)
+{
+    static char sample[65536];
+    char *text = NULL, *save = NULL;
+    size_t len = 0;
+    FILE *file = fopen(sample_path, "r"), *out = open_memstream(&text, &len);
+    assert_non_null(file);
+    assert_true(fread(sample, 1, sizeof(sample) - 1, file) > 0);
+    (void)fclose(file);
+    config_print_reference(out);
+    fclose(out);
+    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
+        char key[64], setting[80];
+        if (sscanf(line, "    %60[a-z0-9-]: ", key) != 1 ||
+            strstr(line, "; default: ") == NULL)
+            continue;
+        (void)snprintf(setting, sizeof(setting), "%s = ", key);
+        if (strstr(sample, setting) == NULL)
+            fail_msg("the sample lacks %s", key);
+    }
+    free(text);
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc != 2)
+        return 2;
+    sample_path = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_short_file_is_enough),
         cmocka_unit_test(every_kind_of_value_is_read),
@@ -243,6 +306,8 @@ main(void)
         cmocka_unit_test(contradictions_are_refused),
         cmocka_unit_test(odd_texts_are_refused),
         cmocka_unit_test(the_reference_names_every_section),
+        cmocka_unit_test(the_sample_is_read),
+        cmocka_unit_test(the_sample_lacks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
