@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "prog/brevetd/child.h"
 #include "prog/brevetd/notify.h"
+#include "prog/brevetd/usable.h"
 
 /* How long doors may finish their requests, then the others their work. */
 #define DRAIN_DOORS_MS 20000
@@ -483,6 +484,18 @@ parent_run(const char *config_path, const char *dir)
     return p.failed ? 1 : 0;
 }
 
+static enum bv_err
+try_keys(struct parent *p)
+{
+    struct bundle bundle;
+    int fd;
+    BV_TRY(files_bundle(&p->files, PROC_SIGNER, &fd, p->problem));
+    BV_TRY(bundle_open(fd, &bundle));
+    enum bv_err err = usable_keys(&bundle, p->problem);
+    bundle_close(&bundle);
+    return err;
+}
+
 int
 parent_check(const char *config_path, const char *dir)
 {
@@ -490,6 +503,8 @@ parent_check(const char *config_path, const char *dir)
     enum bv_err err = read_and_check(&p, &p.files);
     if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)
         err = try_bundles(&p, &p.files);
+    if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)
+        err = try_keys(&p);
     if (err != BV_OK) {
         (void)fprintf(stderr, "brevetd: %s\n", p.problem);
         return 1;
