@@ -86,7 +86,7 @@ ca_files_certs(struct ca_files *files, const char *path, struct sink *memory,
                struct span *certs, size_t cap, size_t *ret_num)
 {
     static uint8_t buf[CA_FILES_TEXT];
-    struct span text;
+    struct span text = SPAN_EMPTY;
     size_t num = 0;
     BV_TRY(ca_files_read(files, path, buf, sizeof(buf), &text));
     while (num < cap && pem_is(text, PEM_CERTIFICATE)) {
@@ -108,7 +108,7 @@ enum bv_err
 ca_files_open(const char *dir, struct ca_files *ret)
 {
     static uint8_t buf[CONFIG_TEXT_MAX + 1];
-    struct span text;
+    struct span text = SPAN_EMPTY;
     *ret = (struct ca_files){.dir = dir};
     BV_TRY(full_path(ret, "brevet.conf", ret->conf));
     BV_TRY(ca_files_read(ret, ret->conf, buf, sizeof(buf), &text));
@@ -143,7 +143,7 @@ enum bv_err
 ca_files_secret_at(struct ca_files *files, const char *path,
                    const char *question, char ret[INSTALL_SECRET_MAX])
 {
-    struct span text;
+    struct span text = SPAN_EMPTY;
     if (path == NULL || path[0] == '\0') {
         if (prompt_secret(question, ret, INSTALL_SECRET_MAX) == BV_OK)
             return BV_OK;
@@ -184,7 +184,7 @@ enum bv_err
 ca_files_key(struct ca_files *files, size_t ca, struct key **ret_key)
 {
     uint8_t buf[KEY_PEM_MAX];
-    struct span text;
+    struct span text = SPAN_EMPTY;
     const char *path = files->config->ca_files[ca].key;
     if (files->config->cas[ca].offline)
         return ca_files_bad(files, BV_E_REFUSED,

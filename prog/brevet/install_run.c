@@ -69,8 +69,9 @@ read_cert(struct first_run *r, const char *name, struct span *ret)
 {
     uint8_t buf[4 * LIMIT_CERT];
     struct span text;
-    struct sink der = SINK_ARRAY(r->certs[r->num_certs++]);
+    struct sink der = SINK_ARRAY(r->certs[r->num_certs]);
     BV_TRY(read_text(r, name, buf, sizeof(buf), &text));
+    r->num_certs++;
     return pem_find(&text, PEM_CERTIFICATE, &der, ret);
 }
 
