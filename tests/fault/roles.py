@@ -6,6 +6,7 @@ import ctypes
 import http.client
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -178,8 +179,12 @@ def unix_sockets(pid):
     return found
 
 
-OVERSIZE = struct.pack(">IHHQ", 0xFFFFFFF0, 20, 1, 0)
-UNEXPECTED = struct.pack(">IHHQ", 0, 30, 1, 0)  # MSG_SIGN, which a door may not send
+# what a frame says it is: src/proc/channel.h
+VERSION = int(re.search(
+    r"#define PROC_MSG_VERSION (\d+)",
+    (pathlib.Path(__file__).parents[2] / "src/proc/channel.h").read_text())[1])
+OVERSIZE = struct.pack(">IHHQ", 0xFFFFFFF0, 20, VERSION, 0)
+UNEXPECTED = struct.pack(">IHHQ", 0, 30, VERSION, 0)  # MSG_SIGN, which a door may not send
 
 
 def nonsense(brevet):
@@ -226,8 +231,8 @@ def control_garbage(brevet):
     good = socket.socket(socket.AF_UNIX)
     good.connect(path)
     for what, octets in (("random", os.urandom(4096)), ("oversize", OVERSIZE),
-                         ("no JSON", struct.pack(">IHHQ", 5, 50, 1, 1) + b"hello"),
-                         ("an answer", struct.pack(">IHHQ", 2, 51, 1, 1) + b"{}")):
+                         ("no JSON", struct.pack(">IHHQ", 5, 50, VERSION, 1) + b"hello"),
+                         ("an answer", struct.pack(">IHHQ", 2, 51, VERSION, 1) + b"{}")):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(5)
             s.connect(path)
@@ -244,7 +249,7 @@ def control_garbage(brevet):
                 ok(False, f"control socket, {what}: neither refused nor closed")
     request = b'{"verb":"status","args":{}}'
     good.settimeout(5)
-    good.sendall(struct.pack(">IHHQ", len(request), 50, 1, 7) + request)
+    good.sendall(struct.pack(">IHHQ", len(request), 50, VERSION, 7) + request)
     ok(b'"ok":true' in good.recv(65536), "… and another connection is not touched")
     good.close()
 
