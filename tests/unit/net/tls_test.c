@@ -307,6 +307,9 @@ test_a_stuffed_certificate_list_is_refused(void **state)
     assert_int_equal(server.counts.handshake_failed, 1);
 }
 
+/* A sanitizer's heap says nothing about ours, and it does not fork beside
+ * threads. */
+#if !defined(__SANITIZE_ADDRESS__)
 static size_t
 heap_in_use(void)
 {
@@ -342,8 +345,7 @@ test_idle_connections_hold_little(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
     files.rlim_cur = files.rlim_max;
     (void)setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur < COUNT + 100)
-        skip();
+    assert_true(files.rlim_cur >= COUNT + 100);
     assert_int_equal(pipe(ready) | pipe(done), 0);
     server_init(&server, true);
     server.limits.per_address = server.limits.connections = COUNT + 10;
@@ -362,9 +364,7 @@ test_idle_connections_hold_little(void **state)
     server_settle(&server);
     size_t each = (heap_in_use() - before) / COUNT;
     print_message("%zu octets for an idle TLS connection\n", each);
-#if !defined(__SANITIZE_ADDRESS__)
     assert_in_range(each, 0, BOUND);
-#endif
     assert_int_equal(write(done[1], "q", 1), 1);
     assert_int_equal(waitpid(child, NULL, 0), child);
     tls_client_close(&first);
@@ -372,6 +372,7 @@ test_idle_connections_hold_little(void **state)
     assert_int_equal(server.counts.requests, COUNT + 1);
     close(ready[0]), close(ready[1]), close(done[0]), close(done[1]);
 }
+#endif
 
 static void
 test_stapled_answer(void **state)
@@ -557,7 +558,9 @@ main(void)
         cmocka_unit_test(test_own_is_the_issuing_ca_alone),
         cmocka_unit_test(test_long_chains_are_refused),
         cmocka_unit_test(test_a_stuffed_certificate_list_is_refused),
+#if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(test_idle_connections_hold_little),
+#endif
         cmocka_unit_test(test_stapled_answer),
         cmocka_unit_test(test_reload_keeps_connections),
         cmocka_unit_test(test_half_open_handshake_ends),
