@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "prog/brevetd/child.h"
 #include "prog/brevetd/notify.h"
+#include "prog/brevetd/restart.h"
 #include "prog/brevetd/usable.h"
 
 /* How long doors may finish their requests, then the others their work. */
@@ -258,24 +259,6 @@ reap(struct parent *p)
     }
 }
 
-/* What needs new sockets or processes is not done by a reload. */
-static void
-warn_of_restart(const struct config *before, const struct config *after)
-{
-    bool same = before->doors == after->doors &&
-                before->num_https == after->num_https &&
-                before->num_http == after->num_http &&
-                strcmp(before->control, after->control) == 0 &&
-                strcmp(before->user, after->user) == 0;
-    for (unsigned i = 0; same && i < before->num_https; i++)
-        same = strcmp(before->https[i], after->https[i]) == 0;
-    for (unsigned i = 0; same && i < before->num_http; i++)
-        same = strcmp(before->http[i], after->http[i]) == 0;
-    if (!same)
-        log_warn("doors, https, http, control and user change with a restart, "
-                 "not with a reload");
-}
-
 /* Every bundle must be complete before any role hears of it. */
 static enum bv_err
 try_bundles(struct parent *p, const struct files *files)
@@ -300,11 +283,10 @@ reload(struct parent *p)
         files_done(&files);
         return err;
     }
-    warn_of_restart(p->files.config, files.config);
-    unsigned doors = p->files.config->doors;
+    restart_warn(p->files.config, files.config);
+    restart_keep(p->files.config, files.config);
     files_done(&p->files);
     p->files = files;
-    p->files.config->doors = doors;
     log_set_level(p->files.config->log_level);
     return family_send(&p->family, p->problem);
 }
