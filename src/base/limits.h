@@ -78,6 +78,8 @@
 
 /* One audit entry; tlog-tiles bundles cap an entry at 65,535. */
 #define LIMIT_AUDIT_ENTRY 4096
+/* The text of a peer's address, with its end: 46 for IPv6, and room. */
+#define LIMIT_PEER 64
 /* Requests waiting for approval, over all devices. */
 #define LIMIT_PENDING 10000
 /* Rows in one page of an admin listing. */

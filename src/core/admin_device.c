@@ -159,7 +159,7 @@ device_pending(struct admin_call *call)
 struct pending_copy {
     const char *device; /* wanted; NULL: by id */
     struct store_pending row;
-    uint8_t digest[32], csr[LIMIT_CSR];
+    uint8_t digest[32], source[32], csr[LIMIT_CSR];
     int64_t last;
     unsigned num;
     bool found;
@@ -172,11 +172,15 @@ copy_pending(void *user, const struct store_pending *row)
     copy->last = row->id;
     copy->num++;
     if (copy->found || row->digest.len != 32 || row->csr.len > LIMIT_CSR ||
+        row->source.len > sizeof copy->source ||
         (copy->device != NULL && (strcmp(copy->device, row->device) != 0 ||
                                   row->state != STORE_PENDING_WAITING)))
         return BV_OK;
     copy->row = *row;
     memcpy(copy->digest, row->digest.data, 32);
+    if (row->source.len > 0)
+        memcpy(copy->source, row->source.data, row->source.len);
+    copy->row.source = span_of(copy->source, row->source.len);
     memcpy(copy->csr, row->csr.data, row->csr.len);
     copy->row.digest = SPAN_ARRAY(copy->digest);
     copy->row.csr = span_of(copy->csr, row->csr.len);

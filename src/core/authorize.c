@@ -35,7 +35,9 @@ static bool
 is_throttled(struct core *core, const struct core_request *r, int64_t now)
 {
     unsigned max = failures_allowed(core);
-    if (rates_count(core->rates, RATES_FAIL_ADDRESS, span_str(r->peer), now,
+    char net[LIMIT_PEER];
+    rates_net(r->peer, net);
+    if (rates_count(core->rates, RATES_FAIL_ADDRESS, span_str(net), now,
                     WINDOW) >= max)
         return true;
     return r->user.len > 0 && rates_count(core->rates, RATES_FAIL_DEVICE,
@@ -45,7 +47,9 @@ is_throttled(struct core *core, const struct core_request *r, int64_t now)
 void
 authorize_failed(struct core *core, const struct core_request *r, int64_t now)
 {
-    rates_add(core->rates, RATES_FAIL_ADDRESS, span_str(r->peer), now, WINDOW);
+    char net[LIMIT_PEER];
+    rates_net(r->peer, net);
+    rates_add(core->rates, RATES_FAIL_ADDRESS, span_str(net), now, WINDOW);
     if (r->user.len > 0)
         rates_add(core->rates, RATES_FAIL_DEVICE, r->user, now, WINDOW);
 }

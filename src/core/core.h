@@ -100,13 +100,15 @@ struct core_config {
     unsigned live_per_device; /* unexpired certificates (8) */
     unsigned issues_per_hour; /* per device, and new requests for approval: a
                                * runaway client (60) */
-    unsigned failures_per_minute; /* failed secrets, per address (20) */
-    int64_t repeat_window;        /* a repeat gets the same answer (600 s) */
-    int64_t pending_retry;        /* Retry-After while waiting (60 s) */
-    int64_t pending_life;         /* an unanswered wait is dropped (30 d) */
-    bool group_takeover;          /* a group token may enrol a name that
-                                   * has a live certificate already */
-    bool lint_full;               /* OpenSSL reads every TBS, not a sample */
+    unsigned failures_per_minute;    /* failed secrets, per address (20) */
+    unsigned pending_per_credential; /* waiting for approval (1000) */
+    unsigned pending_per_address;    /* ... of an IPv4 address or IPv6 /64 */
+    int64_t repeat_window;           /* a repeat gets the same answer (600 s) */
+    int64_t pending_retry;           /* Retry-After while waiting (60 s) */
+    int64_t pending_life;            /* an unanswered wait is dropped (30 d) */
+    bool group_takeover;             /* a group token may enrol a name that
+                                      * has a live certificate already */
+    bool lint_full;                  /* OpenSSL reads every TBS, not a sample */
 
     const struct weak_list *weak_keys; /* NULL: no blocklist */
 

@@ -4,57 +4,30 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "core/authorize.h"
 #include "core/batch.h"
 #include "core/enroll.h"
 #include "core/job.h"
 #include "core/keygen.h"
 #include "core/keys.h"
 #include "core/names.h"
+#include "core/pending.h"
+#include "core/quota.h"
 #include "core/sequence.h"
 #include "core/sign.h"
+#include "core/work.h"
 #include "pki/digest.h"
 #include "wire/base64.h"
 #include "wire/name.h"
 #include "wire/san.h"
 
-#define LIVE_DEFAULT    8
-#define ISSUES_DEFAULT  60
 #define REPEAT_DEFAULT  600
 #define PENDING_DEFAULT 60
 /* Refusals written to the audit log, per minute: all, and one address. */
 #define REFUSALS_ALL     600
 #define REFUSALS_ADDRESS 30
-/* What issues_per_hour is counted in. */
-#define ISSUE_WINDOW 3600
-
-/* One request while it is decided. */
-struct work {
-    struct core *core;
-    const struct core_request *r;
-    struct job *job;
-    int64_t now;
-    const struct profile *profile;
-    struct issuer *issuer;
-    struct identity id;
-    struct csr csr;
-    struct store_device device;
-    bool exists;
-    struct span spki;
-    uint8_t spki_buf[LIMIT_SPKI], subject_buf[LIMIT_NAME], san_buf[4096];
-    struct sink subject, san;
-};
 
 /* How a decision ends when it is not an error. */
 enum verdict { SIGN, REPEATED, FOLLOW, WAIT };
-
-static enum bv_err
-say(struct work *w, enum bv_err err, const char *sentence)
-{
-    (void)snprintf(w->job->reply.detail, sizeof w->job->reply.detail, "%s",
-                   sentence);
-    return err;
-}
 
 /* --- profile --- */
 
@@ -94,17 +67,19 @@ choose_profile(struct work *w, const char *by_label)
 {
     const char *name = w->id.profile[0] != '\0' ? w->id.profile : by_label;
     if (w->r->label[0] != '\0' && strcmp(name, by_label) != 0)
-        return say(w, BV_E_REFUSED,
-                   "the credential is for another profile than this label");
+        return work_say(
+            w, BV_E_REFUSED,
+            "the credential is for another profile than this label");
     w->profile = core_profile(w->core, name);
     if (w->profile == NULL)
-        return say(w, BV_E_NOT_FOUND, "the profile does not exist any more");
+        return work_say(w, BV_E_NOT_FOUND,
+                        "the profile does not exist any more");
     if (!is_allowed(w->profile, w->id.auth))
-        return say(w, BV_E_REFUSED,
-                   "the profile does not take this kind of credential");
+        return work_say(w, BV_E_REFUSED,
+                        "the profile does not take this kind of credential");
     w->issuer = core_issuer(w->core, w->profile->ca);
     if (w->issuer == NULL || w->issuer->config->offline)
-        return say(w, BV_E_UNAVAILABLE, "the profile's CA is not here");
+        return work_say(w, BV_E_UNAVAILABLE, "the profile's CA is not here");
     memcpy(w->job->d.profile, w->profile->name, sizeof w->job->d.profile);
     memcpy(w->job->d.ca, w->profile->ca, sizeof w->job->d.ca);
     return BV_OK;
@@ -116,7 +91,7 @@ identify(struct work *w)
     struct core_reply *reply = &w->job->reply;
     const char *by_label = label_profile(w->core, w->r->label);
     if (by_label == NULL)
-        return say(w, BV_E_NOT_FOUND, "there is no such label");
+        return work_say(w, BV_E_NOT_FOUND, "there is no such label");
     enum bv_err err = authorize(w->core, w->r, w->now, &w->id, reply->detail,
                                 sizeof reply->detail);
     const struct profile *p = core_profile(w->core, by_label);
@@ -141,14 +116,14 @@ check_binding(struct work *w)
         return BV_OK;
     if (!csr->has_challenge)
         return w->profile->binding == PROFILE_BINDING_REQUIRE
-                   ? say(w, BV_E_BAD_BINDING,
-                         "the CSR must carry the channel binding")
+                   ? work_say(w, BV_E_BAD_BINDING,
+                              "the CSR must carry the channel binding")
                    : BV_OK;
     base64_encode(&text, w->r->binding);
     if (w->r->binding.len == 0 ||
         !span_eq_secret(csr->challenge, sink_view(&text)))
-        return say(w, BV_E_BAD_BINDING,
-                   "the CSR is bound to another connection");
+        return work_say(w, BV_E_BAD_BINDING,
+                        "the CSR is bound to another connection");
     return BV_OK;
 }
 
@@ -160,22 +135,23 @@ choose_device(struct work *w)
     char named[LIMIT_DEVICE_NAME + 1];
     char *device = w->job->d.device;
     if (names_of_subject(w->csr.subject, false, named) != BV_OK)
-        return say(w, BV_E_BAD_NAME, "the CSR's subject is not usable");
+        return work_say(w, BV_E_BAD_NAME, "the CSR's subject is not usable");
     if (device[0] == '\0' && w->id.user[0] != '\0')
         memcpy(device, w->id.user, sizeof w->id.user);
     if (device[0] == '\0')
         memcpy(device, named, sizeof named);
     if (device[0] == '\0')
-        return say(w, BV_E_BAD_NAME, "the CSR names no device");
+        return work_say(w, BV_E_BAD_NAME, "the CSR names no device");
     if (named[0] != '\0' && strcmp(named, device) != 0)
-        return say(w, BV_E_REFUSED,
-                   "the CSR names another device than the credential");
+        return work_say(w, BV_E_REFUSED,
+                        "the CSR names another device than the credential");
     if (w->id.user[0] != '\0' && strcmp(w->id.user, device) != 0)
-        return say(w, BV_E_REFUSED,
-                   "the user name is another device than the credential's");
+        return work_say(
+            w, BV_E_REFUSED,
+            "the user name is another device than the credential's");
     if (names_check_id(w->profile, span_str(device)) != BV_OK)
-        return say(w, BV_E_BAD_NAME,
-                   "the device id has not the form the profile wants");
+        return work_say(w, BV_E_BAD_NAME,
+                        "the device id has not the form the profile wants");
     return BV_OK;
 }
 
@@ -186,10 +162,10 @@ copy_names(struct work *w)
 {
     const struct cert *old = &w->id.peer;
     if (!name_eq(w->csr.subject, old->subject))
-        return say(w, BV_E_REFUSED,
-                   "a renewal may not change the subject name");
+        return work_say(w, BV_E_REFUSED,
+                        "a renewal may not change the subject name");
     if (w->csr.san.len > 0 && !san_eq(w->csr.san, old->san))
-        return say(w, BV_E_REFUSED, "a renewal may not change the SAN");
+        return work_say(w, BV_E_REFUSED, "a renewal may not change the SAN");
     sink_put(&w->subject, old->subject);
     sink_put(&w->san, old->san);
     return w->san.failed || w->subject.failed ? BV_E_TOO_LARGE : BV_OK;
@@ -201,14 +177,15 @@ choose_names(struct work *w)
     struct core_reply *reply = &w->job->reply;
     /* RFC 6402 2.8: better none than the old name to who asks for a new. */
     if (w->csr.has_change_subject)
-        return say(w, BV_E_REFUSED, "names are not changed on request");
+        return work_say(w, BV_E_REFUSED, "names are not changed on request");
     if (w->r->op == CORE_REENROLL)
         return copy_names(w);
     BV_TRY(choose_device(w));
     BV_TRY(names_san(w->profile, w->job->d.device, w->csr.san, &w->san,
                      reply->detail, sizeof reply->detail));
-    (void)say(w, BV_OK, "the subject cannot be written");
-    return names_subject(w->profile, w->job->d.device, &w->subject);
+    enum bv_err err = names_subject(w->profile, w->job->d.device, &w->subject);
+    return err == BV_OK ? BV_OK
+                        : work_say(w, err, "the subject cannot be written");
 }
 
 /* --- the device --- */
@@ -243,14 +220,14 @@ check_takeover(struct work *w)
 {
     unsigned live;
     if (!w->id.any_group && strcmp(w->device.group, w->id.group) != 0)
-        return say(w, BV_E_REFUSED, "the device belongs to another group");
+        return work_say(w, BV_E_REFUSED, "the device belongs to another group");
     if (w->id.may_replace || is_known_key(w))
         return BV_OK;
     w->job->d.free_name = true;
     BV_TRY(enroll_live(w->core, w->device.id, w->now, &live));
     return live == 0 ? BV_OK
-                     : say(w, BV_E_REFUSED,
-                           "the device has a valid certificate already");
+                     : work_say(w, BV_E_REFUSED,
+                                "the device has a valid certificate already");
 }
 
 static enum bv_err
@@ -260,8 +237,8 @@ check_device(struct work *w)
     enum bv_err err = enroll_device_find(w->core, d->device, &w->device);
     w->exists = err == BV_OK;
     if (err == BV_E_CONFLICT)
-        return say(w, BV_E_REFUSED,
-                   "another device has this name in other letters");
+        return work_say(w, BV_E_REFUSED,
+                        "another device has this name in other letters");
     if (err != BV_OK && err != BV_E_NOT_FOUND)
         return err;
     memcpy(d->group, w->exists ? w->device.group : w->id.group,
@@ -270,10 +247,10 @@ check_device(struct work *w)
     d->new_device = !w->exists;
     if (!w->exists)
         return w->id.known_only
-                   ? say(w, BV_E_REFUSED, "the device is not registered")
+                   ? work_say(w, BV_E_REFUSED, "the device is not registered")
                    : BV_OK;
     if (w->device.blocked)
-        return say(w, BV_E_REFUSED, "the device is blocked");
+        return work_say(w, BV_E_REFUSED, "the device is blocked");
     return check_takeover(w);
 }
 
@@ -284,42 +261,12 @@ check_key_history(struct work *w)
         return BV_OK;
     enum bv_err err = keys_owner(w->core, w->job->d.key_hash, w->device.id);
     if (err == BV_E_CONFLICT)
-        return say(w, BV_E_BAD_KEY, "the key belongs to another device");
+        return work_say(w, BV_E_BAD_KEY, "the key belongs to another device");
     BV_TRY(err);
     if (w->r->op == CORE_REENROLL && !w->profile->reuse_key_on_renew &&
         span_eq(w->csr.spki.whole, w->id.peer.spki.whole))
-        return say(w, BV_E_BAD_KEY, "a renewal must bring a new key");
+        return work_say(w, BV_E_BAD_KEY, "a renewal must bring a new key");
     return BV_OK;
-}
-
-/* A client that runs wild makes a new key each time. */
-static enum bv_err
-check_rate(struct work *w)
-{
-    const struct core_config *c = w->core->config;
-    struct span device = span_str(w->job->d.device);
-    unsigned hourly = c->issues_per_hour ? c->issues_per_hour : ISSUES_DEFAULT;
-    if (rates_count(w->core->rates, RATES_ISSUE_DEVICE, device, w->now,
-                    ISSUE_WINDOW) >= hourly)
-        return say(w, BV_E_RATE_LIMITED,
-                   "the device asks for certificates too often");
-    rates_add(w->core->rates, RATES_ISSUE_DEVICE, device, w->now, ISSUE_WINDOW);
-    w->job->d.counted_at = w->now;
-    return BV_OK;
-}
-
-static enum bv_err
-check_quota(struct work *w)
-{
-    const struct core_config *c = w->core->config;
-    unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
-    if (w->exists && w->r->op != CORE_REENROLL) {
-        BV_TRY(enroll_live(w->core, w->device.id, w->now, &live));
-        if (live >= max)
-            return say(w, BV_E_REFUSED,
-                       "the device has too many valid certificates");
-    }
-    return check_rate(w);
 }
 
 /* --- repeats --- */
@@ -411,70 +358,6 @@ find_repeat(struct work *w, enum verdict *ret_verdict)
     return BV_OK;
 }
 
-/* --- approval --- */
-
-static enum bv_err
-copy_pending(void *user, const struct store_pending *row)
-{
-    *(enum store_pending_state *)user = row->state;
-    return BV_OK;
-}
-
-static enum bv_err
-check_room(struct work *w)
-{
-    struct store_counts counts;
-    BV_TRY(w->core->store->counts(w->core->store->ctx, &counts));
-    return counts.pending < LIMIT_PENDING
-               ? BV_OK
-               : say(w, BV_E_RATE_LIMITED, "too many requests wait already");
-}
-
-static enum bv_err
-put_pending(struct work *w)
-{
-    int64_t id;
-    struct store_pending row = {
-        .digest = SPAN_ARRAY(w->job->d.pending_digest),
-        .state = STORE_PENDING_WAITING,
-        .csr = w->r->csr,
-        .created_at = w->now,
-    };
-    BV_TRY(check_rate(w));
-    BV_TRY(check_room(w));
-    memcpy(row.device, w->job->d.device, sizeof row.device);
-    memcpy(row.profile, w->job->d.profile, sizeof row.profile);
-    memcpy(row.peer, w->r->peer, sizeof row.peer);
-    BV_TRY(batch_begin(w->core));
-    enum bv_err err =
-        w->core->store->pending_put(w->core->store->ctx, &row, &id);
-    if (err == BV_OK)
-        err = enroll_audit(w->core, w->job, AUDIT_DEVICE_PENDING, BV_OK);
-    if (err != BV_OK)
-        batch_fail(w->core, err);
-    return err;
-}
-
-static enum bv_err
-check_approval(struct work *w, enum verdict *ret_verdict)
-{
-    enum store_pending_state state = STORE_PENDING_WAITING;
-    if (!w->profile->approval || w->r->op == CORE_REENROLL)
-        return BV_OK;
-    enum bv_err err = w->core->store->pending_find(
-        w->core->store->ctx, SPAN_ARRAY(w->job->d.pending_digest), copy_pending,
-        &state);
-    if (err == BV_E_NOT_FOUND)
-        err = put_pending(w);
-    BV_TRY(err);
-    if (state == STORE_PENDING_DENIED)
-        return say(w, BV_E_REFUSED, "an operator denied this request");
-    if (state == STORE_PENDING_WAITING)
-        *ret_verdict = WAIT;
-    w->job->d.was_pending = true;
-    return BV_OK;
-}
-
 /* --- signing --- */
 
 static enum bv_err
@@ -510,7 +393,8 @@ decide_identity(struct work *w)
 {
     struct core_reply *reply = &w->job->reply;
     if (sign_clock(w->core, w->now) != BV_OK)
-        return say(w, BV_E_BAD_CLOCK, "the server's clock cannot be trusted");
+        return work_say(w, BV_E_BAD_CLOCK,
+                        "the server's clock cannot be trusted");
     BV_TRY(identify(w));
     BV_TRY(keys_check_csr(w->core, w->profile, w->r->csr,
                           w->r->op != CORE_KEYGEN, &w->csr, w->job->d.key_hash,
@@ -524,6 +408,7 @@ decide_identity(struct work *w)
 static enum bv_err
 decide(struct work *w, enum verdict *ret_verdict)
 {
+    bool waits;
     *ret_verdict = SIGN;
     BV_TRY(decide_identity(w));
     BV_TRY(hash_request(w));
@@ -531,11 +416,13 @@ decide(struct work *w, enum verdict *ret_verdict)
     if (*ret_verdict != SIGN)
         return BV_OK;
     if (w->id.token_spent)
-        return say(w, BV_E_UNAUTHENTICATED, "the claim code is used up");
-    BV_TRY(check_approval(w, ret_verdict));
-    if (*ret_verdict != SIGN)
+        return work_say(w, BV_E_UNAUTHENTICATED, "the claim code is used up");
+    BV_TRY(pending_check(w, &waits));
+    if (waits) {
+        *ret_verdict = WAIT;
         return BV_OK;
-    BV_TRY(check_quota(w));
+    }
+    BV_TRY(quota_check(w));
     return start(w);
 }
 
@@ -622,7 +509,9 @@ static bool
 may_audit(struct core *core, const struct job *job)
 {
     int64_t now = core_now(core);
-    struct span peer = span_str(job->peer), all = SPAN_LIT("all");
+    char net[LIMIT_PEER];
+    rates_net(job->peer, net);
+    struct span peer = span_str(net), all = SPAN_LIT("all");
     if (rates_count(core->rates, RATES_AUDIT_REFUSAL, all, now, 60) >=
             REFUSALS_ALL ||
         rates_count(core->rates, RATES_AUDIT_REFUSAL, peer, now, 60) >=
@@ -688,22 +577,11 @@ answer_followers(struct core *core, struct job *job,
     }
 }
 
-/* What failed through no fault of the device's does not count against it. */
-static void
-uncount(struct core *core, const struct job *job, enum bv_err err)
-{
-    if (job->d.counted_at != 0 && err != BV_OK &&
-        err_fault(err) == BV_FAULT_SELF)
-        rates_take_back(core->rates, RATES_ISSUE_DEVICE,
-                        span_str(job->d.device), job->d.counted_at,
-                        ISSUE_WINDOW);
-}
-
 void
 handle_done(struct core *core, struct job *job, enum bv_err err)
 {
     struct core_reply *reply = &job->reply;
-    uncount(core, job, err);
+    quota_uncount(core, job, err);
     reply->err = err;
     if (err != BV_OK) {
         reply->cert = reply->key = SPAN_EMPTY;

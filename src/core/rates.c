@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pki/random.h"
+#include "wire/ip.h"
 
 #define SLOTS 8192 /* 24 octets each: 192 KiB */
 #define WAYS  4
@@ -110,4 +111,20 @@ rates_take_back(struct rates *rates, enum rates_kind kind, struct span key,
     struct slot *slot = find(rates, hash_of(rates, kind, key), now, &victim);
     if (slot != NULL && slot->end == end_of(now, window))
         slot->count--;
+}
+
+void
+rates_net(const char *peer, char ret_net[LIMIT_PEER])
+{
+    uint8_t ip[IP_LEN_MAX];
+    size_t len = 0;
+    struct sink out = sink_of(ret_net, LIMIT_PEER - 1);
+    if (ip_parse(span_str(peer), ip, &len) == BV_OK && len == 16) {
+        memset(ip + 8, 0, 8);
+        ip_put_text(&out, SPAN_ARRAY(ip));
+        sink_str(&out, "/64");
+    } else {
+        sink_str(&out, peer);
+    }
+    ret_net[out.len] = '\0';
 }

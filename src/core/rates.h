@@ -6,6 +6,7 @@
 #define BV_CORE_RATES_H
 
 #include "base/auto.h"
+#include "base/limits.h"
 #include "base/span.h"
 
 enum rates_kind {
@@ -29,5 +30,9 @@ void rates_add(struct rates *rates, enum rates_kind kind, struct span key,
 /* rates_take_back undoes one rates_add of the same arguments. */
 void rates_take_back(struct rates *rates, enum rates_kind kind, struct span key,
                      int64_t now, int64_t window);
+
+/* rates_net: what an address counts as: an IPv6 address its /64, since whoever
+ * has one address of it has them all; everything else itself. */
+void rates_net(const char *peer, char ret_net[LIMIT_PEER]);
 
 #endif

@@ -37,7 +37,7 @@ struct core_request {
     enum core_door door;
     enum core_op op;
     char request_id[CORE_REQUEST_ID_LEN + 1];
-    char peer[64];                /* address as text, for rules and log */
+    char peer[LIMIT_PEER];        /* address as text, for rules and log */
     char label[LIMIT_SHORT_NAME]; /* EST path label; "" for none */
     enum core_trust trust;
     char trust_name[LIMIT_SHORT_NAME]; /* which manufacturer, else "" */

@@ -84,7 +84,7 @@ struct job {
     uint64_t id;
     enum core_op op;
     char request_id[CORE_REQUEST_ID_LEN + 1];
-    char peer[64];
+    char peer[LIMIT_PEER];
     struct decision d;
     struct core_reply reply; /* spans point into the buffers below */
 

@@ -136,10 +136,12 @@ read_pending(struct sqlite_query *q, struct store_pending *ret)
         .state = (enum store_pending_state)state,
         .csr = sqlite_query_get_blob(q, 6),
         .created_at = sqlite_query_get_int(q, 7),
+        .source = sqlite_query_get_blob(q, 9),
     };
     BV_TRY(sqlite_query_get_text(q, 3, ret->device, sizeof(ret->device)));
     BV_TRY(sqlite_query_get_text(q, 4, ret->profile, sizeof(ret->profile)));
     BV_TRY(sqlite_query_get_text(q, 5, ret->peer, sizeof(ret->peer)));
+    BV_TRY(sqlite_query_get_text(q, 10, ret->net, sizeof(ret->net)));
     return sqlite_query_get_text(q, 8, ret->decided_by,
                                  sizeof(ret->decided_by));
 }
@@ -173,6 +175,8 @@ pending_put(void *ctx, const struct store_pending *row, int64_t *ret_id)
     sqlite_query_blob(&q, 7, row->csr);
     sqlite_query_int(&q, 8, row->created_at);
     sqlite_query_text(&q, 9, row->decided_by);
+    sqlite_query_blob(&q, 10, row->source);
+    sqlite_query_text(&q, 11, row->net);
     BV_TRY(sqlite_query_change(&q));
     s->delta[SQLITE_PENDING] += insert;
     *ret_id = insert ? sqlite3_last_insert_rowid(s->db) : row->id;
@@ -220,6 +224,21 @@ pending_list(void *ctx, int64_t after, unsigned limit, store_pending_fn *fn,
 }
 
 static enum bv_err
+pending_count(void *ctx, struct span source, const char *net,
+              uint64_t *ret_source, uint64_t *ret_net)
+{
+    struct sqlite_query sqlite_auto q = {0};
+
+    BV_TRY(sqlite_query_open(ctx, SQL_PENDING_COUNT, &q));
+    sqlite_query_blob(&q, 1, source);
+    sqlite_query_text(&q, 2, net);
+    BV_TRY(sqlite_query_one(&q));
+    *ret_source = (uint64_t)sqlite_query_get_int(&q, 0);
+    *ret_net = (uint64_t)sqlite_query_get_int(&q, 1);
+    return BV_OK;
+}
+
+static enum bv_err
 pending_drop(void *ctx, int64_t id)
 {
     struct sqlite *s = ctx;
@@ -257,6 +276,7 @@ sqlite_token_fill(struct store *store)
     store->pending_find = pending_find;
     store->pending_get = pending_get;
     store->pending_list = pending_list;
+    store->pending_count = pending_count;
     store->pending_drop = pending_drop;
     store->pending_prune = pending_prune;
 }

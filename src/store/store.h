@@ -71,7 +71,9 @@ struct store_pending {
     enum store_pending_state state;
     char device[LIMIT_DEVICE_NAME + 1];
     char profile[LIMIT_SHORT_NAME];
-    char peer[64];
+    char peer[LIMIT_PEER];
+    char net[LIMIT_PEER]; /* what peer counts as; see pending_count */
+    struct span source;   /* digest of the credential, 32 */
     struct span csr;
     int64_t created_at;
     char decided_by[LIMIT_SHORT_NAME];
@@ -221,6 +223,10 @@ struct store {
                                void *user);
     enum bv_err (*pending_list)(void *ctx, int64_t after, unsigned limit,
                                 store_pending_fn *fn, void *user);
+    /* pending_count: rows of this credential and rows of this net;
+     * O(their number) */
+    enum bv_err (*pending_count)(void *ctx, struct span source, const char *net,
+                                 uint64_t *ret_source, uint64_t *ret_net);
     enum bv_err (*pending_drop)(void *ctx, int64_t id);
     enum bv_err (*pending_prune)(void *ctx, int64_t created_before);
 

@@ -621,6 +621,69 @@ test_queue_is_not_one_clients(void **state)
     expect(BV_E_RATE_LIMITED, &r);
 }
 
+/* A group token may make up names; it may not fill the queue with them, nor
+ * may many tokens from one network. */
+static void
+test_queue_has_shares(void **state)
+{
+    char secret[64], other[64], cn[16];
+    f.config.pending_per_credential = 3;
+    f.config.pending_per_address = 5;
+    fixture_token(&f, NULL, "barn", 100, secret);
+    fixture_token(&f, NULL, "shed", 100, other);
+    bv_auto(key) struct key *key = fixture_key();
+    for (int i = 0; i < 7; i++) {
+        (void)snprintf(cn, sizeof cn, "d%d", i);
+        struct core_request r = with_secret(key, cn, i < 4 ? secret : other);
+        (void)snprintf(r.peer, sizeof r.peer, "2001:db8::%d", i + 1);
+        strcpy(r.label, "codesigning");
+        if (i == 3 || i == 6) { /* the token's share, the network's */
+            expect(BV_E_RATE_LIMITED, &r);
+            assert_non_null(
+                strstr(f.reply.detail, i == 3 ? "credential" : "address"));
+            assert_int_equal(f.reply.retry_after, 60);
+        } else {
+            expect(BV_E_PENDING, &r);
+        }
+    }
+    struct core_request r = with_secret(key, "d9", other);
+    strcpy(r.peer, "2001:db8:0:1::1"); /* another network */
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+    r = with_secret(key, "d0", secret); /* who waits already is not new */
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.approve\",\"args\":{\"device\":\"d0\"}}");
+    expect(BV_OK, &r); /* and makes room */
+    r = with_secret(key, "d10", secret);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_BAD_KEY, &r); /* d0's key now */
+    bv_auto(key) struct key *next = fixture_key();
+    r = with_secret(next, "d10", secret);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+}
+
+static void
+test_ipv6_counts_by_network(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    f.config.failures_per_minute = 3;
+    fixture_token(&f, "d1", NULL, 1, secret);
+    for (int i = 0; i < 3; i++) {
+        struct core_request wrong = with_secret(key, "d1", "WRONG");
+        (void)snprintf(wrong.peer, sizeof wrong.peer, "2001:db8::%d", i + 1);
+        expect(BV_E_UNAUTHENTICATED, &wrong);
+    }
+    struct core_request r = with_secret(key, "d1", secret);
+    strcpy(r.peer, "2001:db8::ffff");
+    expect(BV_E_RATE_LIMITED, &r);
+    strcpy(r.peer, "2001:db8:0:1::1");
+    expect(BV_OK, &r);
+}
+
 /* An approval is for one key: another one waits for its own, and the same
  * request does not pass twice. */
 static void
@@ -750,6 +813,8 @@ main(void)
         T(test_case_makes_no_other_device),
         T(test_manufacturers_keep_to_their_own),
         T(test_queue_is_not_one_clients),
+        T(test_queue_has_shares),
+        T(test_ipv6_counts_by_network),
         T(test_approval_is_not_reusable),
         T(test_our_faults_do_not_count),
         T(test_own_certificate_keeps_its_profile),

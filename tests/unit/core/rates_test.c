@@ -69,6 +69,25 @@ test_the_busiest_is_remembered(void **state)
     }
 }
 
+/* Who has one address of a /64 has them all. */
+static void
+test_what_an_address_counts_as(void **state)
+{
+    static const char *const pairs[][2] = {
+        {"192.0.2.7", "192.0.2.7"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+        {"2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"},
+        {"2001:db8:1:3::1", "2001:db8:1:3::/64"},
+        {"local", "local"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        char net[LIMIT_PEER];
+        rates_net(pairs[i][0], net);
+        assert_string_equal(net, pairs[i][1]);
+    }
+}
+
 int
 main(void)
 {
@@ -76,6 +95,7 @@ main(void)
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_take_back),
         cmocka_unit_test(test_the_busiest_is_remembered),
+        cmocka_unit_test(test_what_an_address_counts_as),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -513,11 +513,14 @@ test_pending(void **state)
     uint8_t digest[32];
     hash_of(digest, 'p', 1);
     struct store_pending got, row = {.digest = SPAN_ARRAY(digest),
+                                     .source = SPAN_LIT("token"),
+                                     .net = "192.0.2.1",
                                      .state = STORE_PENDING_WAITING,
                                      .device = "d1",
                                      .csr = SPAN_LIT("csr"),
                                      .created_at = 100};
     struct store_counts counts;
+    uint64_t mine, near;
     int64_t id;
 
     OK(s.begin(s.ctx));
@@ -528,6 +531,13 @@ test_pending(void **state)
     OK(s.pending_put(s.ctx, &row, &id));
     OK(s.pending_get(s.ctx, id, see_pending, &got));
     assert_int_equal(got.state, STORE_PENDING_APPROVED);
+    assert_string_equal(got.net, "192.0.2.1");
+    OK(s.pending_count(s.ctx, SPAN_LIT("token"), "other", &mine, &near));
+    assert_int_equal(mine, 1);
+    assert_int_equal(near, 0);
+    OK(s.pending_count(s.ctx, SPAN_LIT("other"), "192.0.2.1", &mine, &near));
+    assert_int_equal(mine, 0);
+    assert_int_equal(near, 1);
     OK(s.pending_list(s.ctx, 0, 1, see_pending, &got));
     OK(s.counts(s.ctx, &counts));
     assert_int_equal(counts.pending, 1);
