@@ -302,10 +302,59 @@ on_order(void *ctx, unsigned events)
     }
 }
 
+static int
+listen_any(int *ret_port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(at);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int bad = bind(fd, (struct sockaddr *)&at, sizeof(at));
+    bad |= listen(fd, 1024);
+    bad |= getsockname(fd, (struct sockaddr *)&at, &len);
+    assert(bad == 0);
+    *ret_port = ntohs(at.sin_port);
+    return fd;
+}
+
+#define MUST(expr)                                                             \
+    do {                                                                       \
+        enum bv_err must_err_ = (expr);                                        \
+        if (must_err_ != BV_OK) {                                              \
+            fprintf(stderr, "%s: %s\n", #expr, err_name(must_err_));           \
+            abort();                                                           \
+        }                                                                      \
+    } while (0)
+
+static void
+set_up(struct server *server)
+{
+    struct net_service service = {.admit = on_admit,
+                                  .request = on_request,
+                                  .refused = on_refused,
+                                  .ctx = server};
+    MUST(loop_new(&server->loop));
+    MUST(net_new(server->loop, &server->limits, &service, &server->net));
+    MUST(loop_timer_new(server->loop, on_late, server, &server->late_timer));
+    MUST(loop_hook_new(server->loop, on_turn, server, &server->hook));
+    MUST(loop_watch_new(server->loop, server->orders[0], LOOP_READ, on_order,
+                        server, &server->watch));
+    if (server->secure) {
+        struct tls *tls = make_tls();
+        net_set_tls(server->net, tls);
+        tls_unref(tls);
+    }
+    MUST(net_listen(server->net, listen_any(&server->port), server->secure));
+}
+
+/* The loop is made in the thread that runs it: libuv may give it an io_uring,
+ * whose work interrupts system calls of the thread that made it. */
 static void *
 run(void *arg)
 {
     struct server *server = arg;
+    set_up(server);
+    report(server, 'u');
     loop_run(server->loop);
     server->counts = net_counts(server->net);
     net_free(server->net);
@@ -331,53 +380,14 @@ server_init(struct server *server, bool secure)
     server->limits.linger_ms = 200;
 }
 
-static int
-listen_any(int *ret_port)
-{
-    struct sockaddr_in at = {.sin_family = AF_INET,
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(at);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int bad = bind(fd, (struct sockaddr *)&at, sizeof(at));
-    bad |= listen(fd, 1024);
-    bad |= getsockname(fd, (struct sockaddr *)&at, &len);
-    assert(bad == 0);
-    *ret_port = ntohs(at.sin_port);
-    return fd;
-}
-
-#define MUST(expr)                                                             \
-    do {                                                                       \
-        enum bv_err must_err_ = (expr);                                        \
-        if (must_err_ != BV_OK) {                                              \
-            fprintf(stderr, "%s: %s\n", #expr, err_name(must_err_));           \
-            abort();                                                           \
-        }                                                                      \
-    } while (0)
-
 void
 server_start(struct server *server)
 {
-    struct net_service service = {.admit = on_admit,
-                                  .request = on_request,
-                                  .refused = on_refused,
-                                  .ctx = server};
     int bad = pipe(server->orders) | pipe(server->reports);
     assert(bad == 0);
-    MUST(loop_new(&server->loop));
-    MUST(net_new(server->loop, &server->limits, &service, &server->net));
-    MUST(loop_timer_new(server->loop, on_late, server, &server->late_timer));
-    MUST(loop_hook_new(server->loop, on_turn, server, &server->hook));
-    MUST(loop_watch_new(server->loop, server->orders[0], LOOP_READ, on_order,
-                        server, &server->watch));
-    if (server->secure) {
-        struct tls *tls = make_tls();
-        net_set_tls(server->net, tls);
-        tls_unref(tls);
-    }
-    MUST(net_listen(server->net, listen_any(&server->port), server->secure));
     bad = pthread_create(&server->thread, NULL, run, server);
     assert(bad == 0);
+    server_await(server, 'u');
 }
 
 void

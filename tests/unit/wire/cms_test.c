@@ -142,7 +142,7 @@ test_openssl_reads_it(void **state)
 {
     static const char *const SCRIPT =
         "cd \"$BV_TMP\" && openssl pkcs7 -inform DER -in certs.p7 -print_certs "
-        "-noout | grep -c '^subject=.*CN = bv-[ab]$' | grep -qx 2";
+        "-noout | grep -c '^subject=.*CN *= *bv-[ab]$' | grep -qx 2";
     static const char *const MAKE =
         "cd \"$BV_TMP\" && for n in a b; do openssl req -x509 -newkey ec "
         "-pkeyopt ec_paramgen_curve:P-256 -nodes -keyout k -outform DER "
