@@ -202,11 +202,14 @@ note_seen(void *user, const struct store_cert *row)
     return BV_E_TOO_MANY; /* enough: stop */
 }
 
-/* The same key proves the same device even to a group token. */
+/* The same key proves the same device even to a group token; not when the
+ * server makes the key, for then nobody has shown to have the CSR's. */
 static bool
 is_known_key(struct work *w)
 {
     struct key_seen k = {false};
+    if (w->r->op == CORE_KEYGEN)
+        return false;
     enum bv_err err = w->core->store->certs_of_key(
         w->core->store->ctx, SPAN_ARRAY(w->job->d.key_hash), note_seen, &k);
     return k.seen && (err == BV_OK || err == BV_E_TOO_MANY) &&
