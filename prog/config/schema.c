@@ -122,7 +122,8 @@ static const struct schema_key global_keys[] = {
     TEXTS(config, "admins", admins, num_admins, "root",
           "System users who may do everything with brevet(1)."),
     TEXTS(config, "operators", operators, num_operators, "none",
-          "System users who may enrol, approve and revoke."),
+          "System users who may enrol, approve and revoke, and issue what is "
+          "no CA's, OCSP responder's or registration authority's."),
     TEXTS(config, "readers", readers, num_readers, "none",
           "System users who may look."),
     NAME(config, "default-profile", core.default_profile, "device",

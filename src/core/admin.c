@@ -183,8 +183,8 @@ admin_done(struct core *core, struct job *job, enum bv_err err)
 
 /* --- one call --- */
 
-static void
-audit_denied(struct admin_call *call, const char *verb)
+void
+admin_denied(struct admin_call *call, const char *verb)
 {
     struct audit_event event = {
         .action = AUDIT_ADMIN_REFUSE,
@@ -209,7 +209,7 @@ dispatch(struct admin_call *call, const json_t *request)
         return admin_problem(call, BV_E_NOT_FOUND, "there is no such verb");
     call->args = json_object_get(request, "args");
     if (call->caller->role < verb->role) {
-        audit_denied(call, verb->verb);
+        admin_denied(call, verb->verb);
         return admin_problem(call, BV_E_REFUSED,
                              "your role does not permit this");
     }

@@ -63,6 +63,8 @@ json_t *admin_cert_json(struct core *core, const struct store_cert *row);
 enum bv_err admin_audit(struct admin_call *call, enum audit_action action,
                         enum audit_object object,
                         const char *object_id) BV_CHECKED;
+/* admin_denied appends that the caller's role was not enough. */
+void admin_denied(struct admin_call *call, const char *verb);
 
 /* A listing being filled by row callbacks. What does not fit into one answer
  * (LIMIT_MESSAGE) is left for the next page. */

@@ -265,6 +265,31 @@ key_block(struct admin_call *call)
 /* --- issuing from an operator's CSR --- */
 
 static enum bv_err
+issue_problem(struct job *job, enum bv_err err, const char *sentence)
+{
+    (void)snprintf(job->reply.detail, sizeof job->reply.detail, "%s", sentence);
+    return err;
+}
+
+/* What the signer's answer must still meet: the device as it is now. */
+static enum bv_err
+check_issued(struct core *core, struct job *job, struct store_device *device)
+{
+    enum bv_err err = enroll_device_find(core, job->d.device, device);
+    if (err != BV_OK && err != BV_E_NOT_FOUND)
+        return err;
+    if (device->blocked)
+        return issue_problem(job, BV_E_REFUSED,
+                             "the device is blocked; brevet device unblock "
+                             "ends that");
+    err = keys_owner(core, job->d.key_hash, device->id);
+    return err == BV_E_CONFLICT
+               ? issue_problem(job, BV_E_BAD_KEY,
+                               "the key belongs to another device")
+               : err;
+}
+
+static enum bv_err
 store_issued(struct core *core, struct job *job, struct span signature)
 {
     struct store_device device = {.created_at = core_now(core)};
@@ -285,10 +310,7 @@ store_issued(struct core *core, struct job *job, struct span signature)
     digest_sha256(span_of(job->cert, job->cert_len), hash);
     event.cert_sha256 = SPAN_ARRAY(hash);
     BV_TRY(batch_begin(core));
-    enum bv_err err = enroll_device_find(core, job->d.device, &device);
-    if (err != BV_OK && err != BV_E_NOT_FOUND)
-        return err;
-    BV_TRY(keys_owner(core, job->d.key_hash, device.id));
+    BV_TRY(check_issued(core, job, &device));
     memcpy(device.name, job->d.device, sizeof device.name);
     memcpy(device.profile, job->d.profile, sizeof device.profile);
     device.last_seen = core_now(core);
@@ -370,6 +392,28 @@ check_ca_issuer(struct admin_call *call, const struct profile *p,
     return BV_E_REFUSED;
 }
 
+/* Who holds such a certificate speaks for the whole CA. */
+static bool
+is_authority(const struct profile *p)
+{
+    bool found = p->is_ca;
+    for (unsigned i = 0; i < p->num_eku; i++)
+        found |= p->eku[i] == PROFILE_EKU_OCSP_SIGNING ||
+                 p->eku[i] == PROFILE_EKU_CMC_RA;
+    return found;
+}
+
+static enum bv_err
+check_issue_role(struct admin_call *call, const struct profile *p)
+{
+    if (call->caller->role >= CORE_ROLE_ADMIN || !is_authority(p))
+        return BV_OK;
+    admin_denied(call, "cert.issue");
+    return admin_problem(call, BV_E_REFUSED,
+                         "only an admin may issue a CA's, an OCSP responder's "
+                         "or a registration authority's certificate");
+}
+
 static enum bv_err
 issue_start(struct admin_call *call, const struct profile *p, struct span der)
 {
@@ -415,6 +459,7 @@ cert_issue(struct admin_call *call)
     const struct profile *p = core_profile(call->core, name);
     if (p == NULL)
         return admin_problem(call, BV_E_NOT_FOUND, "there is no such profile");
+    BV_TRY(check_issue_role(call, p));
     if (pem_find(&text, PEM_CSR, &out, &der) != BV_OK)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "\"csr\" must hold a CSR in PEM form");

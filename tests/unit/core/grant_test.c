@@ -58,12 +58,77 @@ test_public_key_is_no_proof(void **state)
     expect(BV_OK, &r);
 }
 
+/* --- roles --- */
+
+static const char *
+issue_as(enum core_role role, const char *profile, struct key *key)
+{
+    const struct core_caller caller = {1001, "oskar", role};
+    static char request[12000];
+    char pem[8192], *to = request;
+    struct sink out = sink_of(pem, sizeof pem - 1);
+    pem_encode(&out, PEM_CSR,
+               fixture_csr(key, "x1", SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                           sizeof csr_buf));
+    pem[out.len] = '\0';
+    to += sprintf(to,
+                  "{\"verb\":\"cert.issue\",\"args\":{\"profile\":\"%s\","
+                  "\"csr\":\"",
+                  profile);
+    for (const char *c = pem; *c != '\0'; c++)
+        to += sprintf(to, *c == '\n' ? "\\n" : "%c", *c);
+    strcpy(to, "\"}}");
+    f.json[0] = '\0';
+    core_admin(f.core, &caller, 2, 1, span_str(request));
+    fixture_settle(&f);
+    return f.json;
+}
+
+/* An OCSP responder's certificate says of any other that it is good: an
+ * operator, who may only enrol and revoke, must not make one. */
+static void
+test_operator_makes_no_authority(void **state)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *other = fixture_key();
+    struct profile *client = fixture_profile(&f, "client");
+    assert_non_null(
+        strstr(issue_as(CORE_ROLE_OPERATE, "ocsp", key), "only an admin"));
+    (void)fixture_admin(&f, "{\"verb\":\"audit.list\",\"args\":{\"last\":1}}");
+    assert_non_null(strstr(f.json, "admin.refuse"));
+    assert_non_null(
+        strstr(issue_as(CORE_ROLE_OPERATE, "client", key), "\"ok\":true"));
+    client->eku[client->num_eku++] = PROFILE_EKU_CMC_RA;
+    assert_non_null(
+        strstr(issue_as(CORE_ROLE_OPERATE, "client", key), "only an admin"));
+    assert_non_null(
+        strstr(issue_as(CORE_ROLE_ADMIN, "ocsp", other), "\"ok\":true"));
+}
+
+static void
+test_blocked_device_gets_none_by_hand(void **state)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    assert_non_null(
+        strstr(issue_as(CORE_ROLE_OPERATE, "client", key), "\"ok\":true"));
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.block\",\"args\":{\"name\":\"x1\"}}");
+    assert_non_null(
+        strstr(issue_as(CORE_ROLE_ADMIN, "client", key), "is blocked"));
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.unblock\",\"args\":{\"name\":\"x1\"}}");
+    assert_non_null(
+        strstr(issue_as(CORE_ROLE_ADMIN, "client", key), "\"ok\":true"));
+}
+
 int
 main(void)
 {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_public_key_is_no_proof, setup,
-                                        teardown),
+        T(test_public_key_is_no_proof),
+        T(test_operator_makes_no_authority),
+        T(test_blocked_device_gets_none_by_hand),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
