@@ -167,6 +167,44 @@ check_device(struct core *core, struct job *job, struct store_device *row)
     return check_name_is_free(core, job, row->id);
 }
 
+struct credential {
+    int reason;
+    uint8_t key_hash[32];
+};
+
+static enum bv_err
+copy_credential(void *user, const struct store_cert *row)
+{
+    struct credential *credential = user;
+    if (row->key_hash.len != sizeof credential->key_hash)
+        return BV_E_CORRUPT;
+    credential->reason = row->reason;
+    memcpy(credential->key_hash, row->key_hash.data,
+           sizeof credential->key_hash);
+    return BV_OK;
+}
+
+/* A revocation covers what its device has at that moment; a certificate that
+ * was with the signer then would slip through. */
+static enum bv_err
+check_credential(struct core *core, const struct job *job)
+{
+    struct credential credential = {.reason = -1};
+    bool blocked = false;
+    BV_TRY(core->store->key_blocked(core->store->ctx,
+                                    SPAN_ARRAY(job->d.key_hash), &blocked));
+    if (blocked)
+        return BV_E_BAD_KEY;
+    if (job->d.credential == 0)
+        return BV_OK;
+    BV_TRY(core->store->cert_find(core->store->ctx, job->d.credential,
+                                  copy_credential, &credential));
+    if (credential.reason < 0)
+        BV_TRY(core->store->key_blocked(
+            core->store->ctx, SPAN_ARRAY(credential.key_hash), &blocked));
+    return blocked || credential.reason >= 0 ? BV_E_REVOKED : BV_OK;
+}
+
 struct token_row {
     struct store_token row;
 };
@@ -243,6 +281,7 @@ static enum bv_err
 check_again(struct core *core, struct job *job, struct store_device *device,
             struct token_row *token)
 {
+    BV_TRY(check_credential(core, job));
     BV_TRY(check_device(core, job, device));
     BV_TRY(check_token(core, job, token));
     return keys_owner(core, job->d.key_hash, device->id);

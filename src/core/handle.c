@@ -382,6 +382,7 @@ start(struct work *w)
     d->has_token = w->id.has_token;
     memcpy(d->token_hash, w->id.token_hash, sizeof d->token_hash);
     d->replaces = w->r->op == CORE_REENROLL ? w->id.seq : 0;
+    d->credential = w->id.auth == AUDIT_AUTH_OWN_CERT ? w->id.seq : 0;
     w->job->on_signed = enroll_signed;
     const struct sign_cert cert = {w->profile, w->issuer,
                                    sink_view(&w->subject), w->spki,

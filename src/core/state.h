@@ -55,6 +55,7 @@ struct decision {
     uint8_t token_hash[32];
     bool has_token;
     uint64_t replaces;
+    uint64_t credential; /* number of our certificate that asks; 0: none */
     uint8_t key_hash[32];
     uint8_t request_hash[32];
     bool has_request_hash;

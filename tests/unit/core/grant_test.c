@@ -58,6 +58,50 @@ test_public_key_is_no_proof(void **state)
     expect(BV_OK, &r);
 }
 
+/* --- taken back while the signer works --- */
+
+static uint8_t own_buf[4096];
+
+static struct core_request
+renewal(struct key *key, struct key *next)
+{
+    char secret[64];
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = ask(CORE_ENROLL, key, "d1");
+    r.secret = span_str(secret);
+    expect(BV_OK, &r);
+    memcpy(own_buf, f.reply.cert.data, f.reply.cert.len);
+    struct span own = span_of(own_buf, f.reply.cert.len);
+    r = ask(CORE_REENROLL, next, "d1");
+    r.trust = CORE_TRUST_OWN;
+    r.peer_cert = own;
+    return r;
+}
+
+/* The revocation of a device covers its certificates of that moment, and one
+ * more is on its way: it must not arrive. */
+static void
+test_revoked_while_renewing(void **state)
+{
+    static const char *const acts[] = {"cert.revoke", "cert.hold"};
+    for (size_t i = 0; i < 2; i++) {
+        char act[100];
+        bv_auto(key) struct key *key = fixture_key();
+        bv_auto(key) struct key *next = fixture_key();
+        struct core_request r = renewal(key, next);
+        core_submit(f.core, 1, 99, &r);
+        (void)snprintf(act, sizeof act,
+                       "{\"verb\":\"%s\",\"args\":{\"device\":\"d1\"}}",
+                       acts[i]);
+        assert_non_null(strstr(fixture_admin(&f, act), "\"changed\":"));
+        assert_int_equal(f.reply.err, BV_E_REVOKED);
+        assert_int_equal(f.reply.cert.len, 0);
+        (void)fixture_admin(&f, "{\"verb\":\"cert.list\",\"args\":{\"device\":"
+                                "\"d1\",\"status\":\"good\"}}");
+        assert_null(strstr(f.json, "serial"));
+    }
+}
+
 /* --- roles --- */
 
 static const char *
@@ -127,6 +171,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_public_key_is_no_proof),
+        T(test_revoked_while_renewing),
         T(test_operator_makes_no_authority),
         T(test_blocked_device_gets_none_by_hand),
     };
