@@ -29,8 +29,37 @@ get "$url" -H "If-None-Match: $etag"
 equal "304 to its ETag" 304 "$status"
 get "$url" -H "If-Modified-Since: $modified"
 equal "304 to its date" 304 "$status"
-curl -sI "$url" >"$work/head"
+get "$url" -H "If-None-Match: \"x\", W/$etag"
+equal "304 when its ETag is one of several, or weak" 304 "$status"
+get "$url" -H 'If-None-Match: *'
+equal "304 to any" 304 "$status"
+get "$url" -H "If-None-Match: \"x\"" -H "If-Modified-Since: $modified"
+equal "the ETag counts more than the date" 200 "$status"
+get "$url" -H "If-Modified-Since: $(date -uRd "$modified - 1 second" | sed 's/+0000/GMT/')"
+equal "a date before it: the CRL" 200 "$status"
+get "$url" -H "If-Modified-Since: yesterday"
+equal "no date at all: the CRL" 200 "$status"
+rm "$work/answer"
+get "$url" -H "If-None-Match: $etag"
+equal "a 304 carries ETag and date" "$etag $modified" "$(header ETag) $(header Last-Modified)"
+check "and how long to keep it" grep -qi '^cache-control: max-age=[1-9]' "$work/head"
+refuse "and no body" test -s "$work/answer"
+equal "Last-Modified is thisUpdate" \
+    "$(date -d "$(openssl crl -in "$work/issuing.pem" -noout -lastupdate | cut -d= -f2)" +%s)" "$(date -d "$modified" +%s)"
+head_status() { curl -sI "$url" "$@" -o "$work/head" -w '%{http_code}'; }
+equal "HEAD" 200 "$(head_status)"
 check "HEAD tells its length" grep -qi "^content-length: $(stat -c %s "$work/issuing.der")" <(tr -d '\r' <"$work/head")
+equal "and ETag and date" "$etag $modified" "$(header ETag) $(header Last-Modified)"
+equal "HEAD with the ETag" 304 "$(head_status -H "If-None-Match: $etag")"
+equal "HEAD with the date" 304 "$(head_status -H "If-Modified-Since: $modified")"
+# curl's own memory: the ETag, as a date knows only seconds
+mirror() {
+    curl -sf "$url" -o "$work/mirror.crl" -w '%{http_code}' --etag-compare "$work/etag" --etag-save "$work/etag"
+}
+by_date() { curl -sf "$url" -z "$work/mirror.crl" -o "$work/mirror.new" -w '%{http_code}'; }
+equal "curl mirrors it" 200 "$(mirror)"
+equal "curl by the ETag: 304" 304 "$(mirror)"
+equal "curl by the file's date: 304" 304 "$(by_date)"
 get "$http/crl/nobody.crl"
 equal "an unknown CRL is 404" 404 "$status"
 
@@ -45,6 +74,9 @@ check "with its reason" grep -q 'Key Compromise' "$work/text"
 check "its number is greater" test $((16#$(number | sed 's/^0x//I'))) -gt $((16#$(echo "$first" | sed 's/^0x//I')))
 get "$url" -H "If-None-Match: $etag"
 equal "the old ETag is not current" 200 "$status"
+equal "curl mirrors the new one" 200 "$(mirror)"
+check "which is what is served" cmp "$work/mirror.crl" "$work/issuing.der"
+equal "and no more" 304 "$(mirror)"
 
 # --- OpenSSL ---
 openssl_check() { # NAME

@@ -66,6 +66,21 @@ check "the answer verifies" says ': good'
 etag=$(header ETag)
 check "GET may be kept: max-age, ETag, Expires, Last-Modified" sh -c \
     "grep -qi '^cache-control: max-age=[1-9]' $work/head && grep -qi '^etag: \"' $work/head && grep -qi ^expires: $work/head && grep -qi ^last-modified: $work/head"
+# RFC 9919 6: thisUpdate is when it was modified, nextUpdate when it ends; max-age lies between
+times() { sed -n "s/^[[:space:]]*$1 Update: //p" "$work/ocsp" | head -n 1; }
+seconds() { date -d "$1" +%s; }
+equal "Last-Modified is thisUpdate" "$(seconds "$(times This)")" "$(seconds "$(header Last-Modified)")"
+equal "Expires is nextUpdate" "$(seconds "$(times Next)")" "$(seconds "$(header Expires)")"
+age=$(header Cache-Control | sed 's/.*max-age=\([0-9]*\).*/\1/') date=$(seconds "$(header Date)")
+check "max-age ends before nextUpdate" test $((date + age)) -lt "$(seconds "$(times Next)")"
+check "and is for every cache" grep -q public <(header Cache-Control)
+get "$url/$(cat "$work/req.url")" -H "If-Modified-Since: $(header Last-Modified)"
+equal "GET with its date is 304" 304 "$status"
+equal "HEAD" 200 "$(curl -sI "$url/$(cat "$work/req.url")" -o "$work/head" -w '%{http_code}')"
+equal "HEAD: the same ETag" "$etag" "$(header ETag)"
+openssl ocsp -issuer "$issuing" -cert "$work/o2.crt" -reqout "$work/req.nonce" >/dev/null 2>&1
+get "$url/$(base64 -w0 "$work/req.nonce" | sed 's/+/%2B/g; s/=/%3D/g; s#/#%2F#g')"
+equal "an answer with a nonce is nobody else's" "max-age=0, private" "$(header Cache-Control)"
 get "$url/$(base64 -w0 "$work/req")"
 equal "GET with nothing escaped" 200 "$status"
 get "$url/$(cat "$work/req.url")" -H "If-None-Match: $etag"
