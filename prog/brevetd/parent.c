@@ -151,11 +151,30 @@ on_keep(struct parent *p, struct span body)
     return BV_OK;
 }
 
+/* A door that is not what it was does not get to try again. */
+static enum bv_err
+on_blame(struct parent *p, const struct child *by, struct span body)
+{
+    enum proc_role role;
+    unsigned index;
+    BV_TRY(table_peer_decode(body, &role, &index));
+    if (role != PROC_DOOR || by->row->role == PROC_DOOR)
+        return BV_E_BAD_MESSAGE;
+    for (unsigned i = 0; i < p->family.num; i++) {
+        const struct child *child = &p->family.children[i];
+        if (child->row->role == role && child->index == index && child->pid > 0)
+            (void)kill(child->pid, SIGKILL);
+    }
+    return BV_OK;
+}
+
 static enum bv_err
 on_message(struct parent *p, struct child *child, const struct msg *msg)
 {
     if (msg->type == MSG_KEEP)
         return on_keep(p, msg->body);
+    if (msg->type == MSG_BLAME)
+        return on_blame(p, child, msg->body);
     if (msg->type == MSG_READY)
         on_ready(p, child);
     if (msg->type == MSG_REBUNDLE &&

@@ -145,6 +145,18 @@ role_main(const char *text)
 }
 
 enum bv_err
+role_blame(struct role *role, unsigned door, enum bv_err why)
+{
+    uint8_t body[8];
+    struct sink out = SINK_ARRAY(body);
+    log_error("a door broke the protocol door=%u error=%s", door,
+              err_name(why));
+    table_peer_encode(&out, PROC_DOOR, door);
+    BV_TRY(channel_send(role->parent, MSG_BLAME, 0, sink_view(&out)));
+    return channel_flush(role->parent);
+}
+
+enum bv_err
 role_ready(struct role *role)
 {
     BV_TRY(channel_send(role->parent, MSG_READY, 0, SPAN_EMPTY));

@@ -41,5 +41,9 @@ int role_door_run(struct role *role);
 
 /* role_ready tells the parent. */
 enum bv_err role_ready(struct role *role) BV_CHECKED;
+/* role_blame logs that a door broke the protocol and has the parent end it.
+ * For core and the signer. */
+enum bv_err role_blame(struct role *role, unsigned door,
+                       enum bv_err why) BV_CHECKED;
 
 #endif

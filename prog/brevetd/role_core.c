@@ -175,8 +175,9 @@ attach_door(struct deciding *d, unsigned index, int fd)
     return BV_OK;
 }
 
+/* CLOSED when the door has gone; any other error is a broken protocol. */
 static enum bv_err
-serve_door(struct deciding *d, struct door *door)
+hear_door(struct deciding *d, struct door *door)
 {
     enum bv_err end = channel_fill(door->channel);
     if (end != BV_OK && end != BV_E_CLOSED)
@@ -187,15 +188,23 @@ serve_door(struct deciding *d, struct door *door)
         struct core_request request;
         BV_TRY(channel_next(door->channel, &got, &msg));
         if (!got)
-            break;
+            return end;
         BV_TRY(core_request_decode(msg.body, &request));
         core_submit(d->core, door->tag, msg.id, &request);
     }
-    if (end == BV_E_CLOSED) {
-        channel_free(door->channel);
-        door->channel = NULL;
-    }
-    return BV_OK;
+}
+
+/* What a broken-in door sends must not end core, nor be heard again. */
+static enum bv_err
+serve_door(struct deciding *d, unsigned index)
+{
+    struct door *door = &d->doors[index];
+    enum bv_err err = hear_door(d, door);
+    if (err == BV_OK)
+        return BV_OK;
+    channel_free(door->channel);
+    door->channel = NULL;
+    return err == BV_E_CLOSED ? BV_OK : role_blame(d->role, index, err);
 }
 
 /* --- the parent --- */
@@ -297,7 +306,7 @@ read_all(struct deciding *d, const struct waiting *w)
         BV_TRY(signer_result(d, signer_client_step(&d->signer)));
     for (unsigned i = 0; i < PROC_DOORS_MAX; i++)
         if ((w->fds[AT_DOORS + i].revents & ~POLLOUT) != 0)
-            BV_TRY(serve_door(d, &d->doors[i]));
+            BV_TRY(serve_door(d, i));
     control_step(d->control, w->fds + AT_CONTROL, w->num_control, d->core);
     return w->fds[AT_PARENT].revents != 0 ? from_parent(d) : BV_OK;
 }

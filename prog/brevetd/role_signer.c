@@ -143,7 +143,9 @@ log_events(const struct signing *s)
         if (event.err != BV_OK && event.kind == SIGNER_EVENT_OPENED &&
             !s->reloaded)
             result = BV_E_WRONG_KEY;
-        if (event.err != BV_OK)
+        if (event.kind == SIGNER_EVENT_DOOR_CUT)
+            BV_TRY(role_blame(s->role, event.door, event.err));
+        else if (event.err != BV_OK)
             log_error("key is not usable name=%s error=%s reason=\"%s\"",
                       event.name, err_name(event.err),
                       key_open_text(event.err));

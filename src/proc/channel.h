@@ -6,15 +6,16 @@
  * reply to its request and means nothing to the channel.
  *
  * The table in msg.def is enforced on both sides: a number that this peer may
- * not send, or a body over its limit, makes channel_next return BAD_MESSAGE;
- * between our own roles the caller then exits (the parent restarts it), and on
- * the control socket it closes the connection. */
+ * not send, or a body over its limit, makes channel_next return BAD_MESSAGE.
+ * Nobody ends for what a less trusted peer says: a door and the control socket
+ * are cut off, and the parent ends that door. For what a more trusted one says
+ * the caller exits, and the parent starts it anew. */
 #ifndef BV_PROC_CHANNEL_H
 #define BV_PROC_CHANNEL_H
 
 #include "base/span.h"
 
-#define PROC_MSG_VERSION 2
+#define PROC_MSG_VERSION 3
 
 enum proc_role {
     PROC_PARENT,

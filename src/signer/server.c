@@ -30,7 +30,7 @@ struct signer_server {
 
 /* --- events --- */
 
-static void
+static struct signer_event *
 event(struct signer_server *server, enum signer_event_kind kind,
       const char *name, enum bv_err err)
 {
@@ -43,6 +43,7 @@ event(struct signer_server *server, enum signer_event_kind kind,
                         NUM_EVENTS];
     *slot = (struct signer_event){.kind = kind, .err = err};
     (void)snprintf(slot->name, sizeof slot->name, "%s", name);
+    return slot;
 }
 
 bool
@@ -239,7 +240,7 @@ open_key(struct signer_server *server, struct keyring_entry *entry)
     bool tried = entry->tried;
     enum bv_err err = keyring_open(server->ring, entry);
     if (!tried)
-        event(server, SIGNER_EVENT_OPENED, entry->name, err);
+        (void)event(server, SIGNER_EVENT_OPENED, entry->name, err);
     return err;
 }
 
@@ -257,7 +258,7 @@ open_ocsp(struct signer_server *server, struct keyring_entry *entry)
                            &key, &cert);
     if (err == BV_OK)
         err = responder_set_key(server->responder, entry->name, key, cert);
-    event(server, SIGNER_EVENT_OCSP_READY, entry->name, err);
+    (void)event(server, SIGNER_EVENT_OCSP_READY, entry->name, err);
 }
 
 bool
@@ -314,8 +315,8 @@ save_one(struct signer_server *server)
         if (!entry->ocsp_unsaved)
             continue;
         entry->ocsp_unsaved = false;
-        event(server, SIGNER_EVENT_OCSP_SAVED, entry->name,
-              save_ocsp(server, entry->name));
+        (void)event(server, SIGNER_EVENT_OCSP_SAVED, entry->name,
+                    save_ocsp(server, entry->name));
         return true;
     }
     return false;
@@ -389,7 +390,7 @@ on_ocsp_cert(struct signer_server *server, struct channel *channel,
     BV_TRY(span_end(in));
     BV_TRY(span_copy_str(name, ca, sizeof ca));
     err = responder_set_cert(server->responder, ca, cert);
-    event(server, SIGNER_EVENT_OCSP_READY, ca, err);
+    (void)event(server, SIGNER_EVENT_OCSP_READY, ca, err);
     if (err == BV_OK) {
         /* the older file, if it is still to be opened, is out of date */
         struct keyring_entry *entry = keyring_find(server->ring, name);
@@ -530,6 +531,30 @@ let_go(struct signer_server *server, unsigned slot)
     server->channels[slot] = NULL;
 }
 
+/* CLOSED when the other end has gone; any other error is a broken protocol. */
+static enum bv_err
+read_channel(struct signer_server *server, struct channel *channel,
+             bool *ret_worked)
+{
+    enum bv_err end = channel_fill(channel);
+    if (end != BV_OK && end != BV_E_CLOSED)
+        return end;
+    BV_TRY(serve_channel(server, channel, ret_worked));
+    return end;
+}
+
+/* A door that breaks the protocol is not heard again; it must not be able to
+ * end the signer. Core can do worse than that, and there is only one. */
+static enum bv_err
+on_broken(struct signer_server *server, unsigned slot, enum bv_err err)
+{
+    if (slot == CORE)
+        return err;
+    event(server, SIGNER_EVENT_DOOR_CUT, "", err)->door = slot - 1;
+    let_go(server, slot);
+    return BV_OK;
+}
+
 enum bv_err
 signer_server_step(struct signer_server *server, const struct pollfd *fds,
                    unsigned num_fds)
@@ -541,11 +566,10 @@ signer_server_step(struct signer_server *server, const struct pollfd *fds,
         struct channel *channel = server->channels[i];
         if (channel == NULL || !is_ready(channel, fds, num_fds))
             continue;
-        enum bv_err err = channel_fill(channel);
+        enum bv_err err = read_channel(server, channel, &worked);
         closed[i] = err == BV_E_CLOSED;
         if (err != BV_OK && !closed[i])
-            return err;
-        BV_TRY(serve_channel(server, channel, &worked));
+            BV_TRY(on_broken(server, i, err));
     }
     for (unsigned i = 0; i < SIGNER_SERVER_CHANNELS; i++) {
         struct channel *channel = server->channels[i];

@@ -83,8 +83,9 @@ unsigned signer_server_pollfds(const struct signer_server *server,
                                struct pollfd *fds, unsigned cap);
 /* signer_server_busy: there is work without waiting (sealed keys). */
 bool signer_server_busy(const struct signer_server *server);
-/* signer_server_step does what is ready. A channel that closed is let go. An
- * error means the process must end: a peer broke the protocol. */
+/* signer_server_step does what is ready. A channel that closed is let go, and
+ * so is a door that broke the protocol. An error means the process must end:
+ * core broke it. */
 enum bv_err signer_server_step(struct signer_server *server,
                                const struct pollfd *fds,
                                unsigned num_fds) BV_CHECKED;
@@ -93,10 +94,13 @@ enum signer_event_kind {
     SIGNER_EVENT_OPENED,     /* name: a key is ready; err OK or why not */
     SIGNER_EVENT_OCSP_READY, /* name: the CA's responder answers */
     SIGNER_EVENT_OCSP_SAVED, /* name: ocsp-NAME.pem handed over; err */
+    SIGNER_EVENT_DOOR_CUT,   /* door: it broke the protocol (err), its channel
+                              * is closed */
 };
 struct signer_event {
     enum signer_event_kind kind;
     char name[LIMIT_SHORT_NAME];
+    unsigned door;
     enum bv_err err;
 };
 /* signer_server_next_event takes one event for the log; false: none. At most

@@ -346,13 +346,47 @@ doors_get_ocsp_and_nothing_else(void **state)
     assert_int_equal(ocsp_response_parse(reply.response, &response), BV_OK);
     assert_int_equal(response.status, OCSP_ANSWER_MALFORMED);
 
-    /* a door that pretends to be core ends the signer */
-    static const uint8_t frame[] = {0, 0, 0, 0, 0, MSG_SIGN, 0, 1,
-                                    0, 0, 0, 0, 0, 0,        0, 1};
-    assert_int_equal(write(channel_fd(door), frame, sizeof frame),
-                     sizeof frame);
-    assert_int_equal(step(server), BV_E_BAD_MESSAGE);
     channel_free(door);
+}
+
+/* A door that pretends to be core is not heard again; others are. */
+static void
+a_door_out_of_protocol_is_cut_off(void **state)
+{
+    static const uint8_t frame[] = {
+        0, 0, 0, 0, 0, MSG_SIGN, 0, PROC_MSG_VERSION, 0, 0, 0, 0, 0, 0, 0, 1};
+    bv_auto(signer_server) struct signer_server *server = new_server();
+    struct channel *doors[2];
+    struct signer_event event;
+    struct msg msg;
+    bool got = false, cut = false;
+    int fds[2];
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(channel_pair(fds), BV_OK);
+        assert_int_equal(signer_server_door(server, i, fds[0]), BV_OK);
+        assert_int_equal(channel_new(fds[1], PROC_DOOR, PROC_SIGNER, &doors[i]),
+                         BV_OK);
+    }
+    assert_int_equal(write(channel_fd(doors[0]), frame, sizeof frame),
+                     sizeof frame);
+    assert_int_equal(channel_send(doors[1], MSG_OCSP, 5, SPAN_LIT("x")), BV_OK);
+    assert_int_equal(channel_flush(doors[1]), BV_OK);
+    assert_int_equal(step(server), BV_OK);
+    while (signer_server_next_event(server, &event))
+        if (event.kind == SIGNER_EVENT_DOOR_CUT) {
+            assert_int_equal(event.door, 0);
+            assert_int_equal(event.err, BV_E_BAD_MESSAGE);
+            cut = true;
+        }
+    assert_true(cut);
+    assert_int_equal(channel_fill(doors[0]), BV_E_CLOSED);
+    assert_int_equal(channel_fill(doors[1]), BV_OK);
+    assert_int_equal(channel_next(doors[1], &got, &msg), BV_OK);
+    assert_true(got);
+    assert_int_equal(msg.id, 5);
+    channel_free(doors[0]);
+    channel_free(doors[1]);
 }
 
 static void
@@ -422,6 +456,7 @@ main(void)
         cmocka_unit_test(responder_key_lives_on),
         cmocka_unit_test(wrong_passphrase),
         cmocka_unit_test(doors_get_ocsp_and_nothing_else),
+        cmocka_unit_test(a_door_out_of_protocol_is_cut_off),
         cmocka_unit_test(bad_configurations),
         cmocka_unit_test(soft),
     };
