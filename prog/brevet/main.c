@@ -102,7 +102,7 @@ show(const struct command_call *call, const json_t *result)
         (void)json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
         (void)printf("\n");
     } else if (json_is_array(rows) && call->command->columns != NULL) {
-        table_rows(rows, call->command->columns);
+        table_listing(rows, call->command->columns);
         if (json_is_integer(next))
             (void)fprintf(stderr, "more: --after %" JSON_INTEGER_FORMAT "\n",
                           json_integer_value(next));

@@ -107,7 +107,7 @@ add_row(struct libscols_table *table, const json_t *row, const char *columns)
 }
 
 void
-table_rows(const json_t *rows, const char *columns)
+table_listing(const json_t *rows, const char *columns)
 {
     struct libscols_table *table = scols_new_table();
     size_t i;

@@ -4,9 +4,9 @@
 
 #include <jansson.h>
 
-/* table_rows prints an array of objects; columns names keys, separated by
+/* table_listing prints an array of objects; columns names keys, separated by
  * spaces. Colours and truncation only on a terminal. */
-void table_rows(const json_t *rows, const char *columns);
+void table_listing(const json_t *rows, const char *columns);
 /* table_fields prints an object, a line for each key; texts of several lines
  * (PEM) come last, as they are. */
 void table_fields(const json_t *object);
