@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -225,6 +226,50 @@ dropping_is_for_good(void **state)
     assert_int_equal(status_of(pid), 0);
 }
 
+static void
+root_opens_as_the_role_would(void **state)
+{
+    struct identity nobody;
+    char path[] = "/tmp/brevet-identity-XXXXXX", link[64];
+    int fd = mkstemp(path); /* 0600 */
+    assert_true(fd >= 0);
+    close(fd);
+    struct identity self = {geteuid(), getegid()};
+    fd = identity_open(&self, path, O_RDONLY, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    close(fd);
+    (void)snprintf(link, sizeof(link), "%s.link", path);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(identity_open(&self, link, O_RDONLY, 0), -1);
+    assert_int_equal(errno, ELOOP);
+    if (geteuid() == 0 && identity_find("nobody", &nobody) == BV_OK) {
+        assert_int_equal(identity_open(&nobody, path, O_RDONLY, 0), -1);
+        assert_int_equal(errno, EACCES);
+        fd = open(path, O_RDONLY); /* and root is root again */
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    unlink(link);
+    unlink(path);
+}
+
+static void
+capabilities_are_dropped(void **state)
+{
+    struct identity self = {0, 0};
+    if (geteuid() != 0)
+        skip();
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (identity_drop(&self) != BV_OK || identity_harden(0, 0) != BV_OK)
+            _exit(1);
+        /* root by name only */
+        _exit(chroot("/") == 0 ? 2 : prctl(PR_CAPBSET_READ, 0, 0, 0, 0));
+    }
+    assert_int_equal(status_of(pid), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -237,6 +282,8 @@ main(int argc, char **argv)
         cmocka_unit_test(messages_of_the_parent_are_checked),
         cmocka_unit_test(the_table_is_symmetric),
         cmocka_unit_test(dropping_is_for_good),
+        cmocka_unit_test(root_opens_as_the_role_would),
+        cmocka_unit_test(capabilities_are_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
