@@ -74,7 +74,10 @@ static const char help[] =
     "  --external-root        make a request for the issuing CA, which "
     "another\n"
     "                         CA signs\n"
-    "  --user USER            run all processes as this user\n";
+    "  --user USER            run all processes as this user, with fewer "
+    "walls;\n"
+    "                         otherwise root needs the users brevet-core,\n"
+    "                         brevet-signer and brevet-door to be there\n";
 
 /* --- options --- */
 

@@ -8,13 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "core/ca.h"
 #include "pki/note.h"
-#include "proc/identity.h"
+#include "proc/users.h"
 #include "wire/pem.h"
 
 #define CERT_PEM_MAX (2 * LIMIT_CERT)
@@ -313,6 +312,78 @@ make_config(const struct work *w)
     return put_file(w, "brevet.conf", 0644, &out);
 }
 
+/* --- ownership --- */
+
+static struct identity new_owner;
+
+static int
+give_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+    (void)st;
+    (void)kind;
+    (void)ftw;
+    return lchown(path, new_owner.uid, new_owner.gid);
+}
+
+/* Root only: as whom core will run. */
+static enum bv_err
+find_owner(const char *user, struct identity *ret, char *problem)
+{
+    const struct work w = {.problem = problem};
+    struct users users;
+    char text[INSTALL_PROBLEM_MAX / 2];
+    if (user != NULL)
+        return identity_find(user, ret) == BV_OK
+                   ? BV_OK
+                   : bad(&w, BV_E_NOT_FOUND, "there is no user \"%s\"", user);
+    enum bv_err err = users_find(&users, text, sizeof(text));
+    if (err != BV_OK)
+        return bad(&w, err,
+                   "%s\n(or --user USER for one user for all roles and fewer "
+                   "walls; --user root for the fewest)",
+                   text);
+    *ret = users.of[PROC_CORE];
+    return BV_OK;
+}
+
+/* Before anything is made: what core is to write, it must be able to. */
+static enum bv_err
+check_owner(const struct work *w)
+{
+    struct identity owner;
+    if (geteuid() != 0)
+        return BV_OK;
+    BV_TRY(find_owner(w->install->user, &owner, w->problem));
+    if (users_can_enter(w->dir, &owner))
+        return BV_OK;
+    return bad(w, BV_E_REFUSED,
+               "%s, as whom the database is worked on, cannot reach %s: a "
+               "folder above is closed to it; choose another --dir, or --user "
+               "root and have fewer walls",
+               w->install->user != NULL ? w->install->user
+                                        : table_row(PROC_CORE)->user,
+               w->install->dir);
+}
+
+/* What core writes belongs to core's user. */
+enum bv_err
+install_give_away(const char *dir, const char *user,
+                  char problem[INSTALL_PROBLEM_MAX])
+{
+    static const char *const dirs[] = {"db", "crl", "tls"};
+    const struct work w = {.problem = problem};
+    if (geteuid() != 0)
+        return BV_OK;
+    BV_TRY(find_owner(user, &new_owner, problem));
+    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+        char path[CONFIG_PATH_MAX + 8];
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, dirs[i]);
+        if (nftw(path, give_one, 16, FTW_PHYS) != 0)
+            return bad(&w, BV_E_IO, "%s: %s", path, strerror(errno));
+    }
+    return BV_OK;
+}
+
 /* --- the directory --- */
 
 static enum bv_err
@@ -366,6 +437,7 @@ begin(struct work *w)
     }
     if (chmod(w->dir, 0755) < 0)
         return bad(w, BV_E_IO, "%s: %s", w->dir, strerror(errno));
+    BV_TRY(check_owner(w));
     return make_directories(w);
 }
 
@@ -383,55 +455,6 @@ remove_all(const char *dir)
 {
     if (dir[0] != '\0')
         (void)nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* --- ownership --- */
-
-static struct identity new_owner;
-
-static int
-give_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
-{
-    (void)st;
-    (void)kind;
-    (void)ftw;
-    return lchown(path, new_owner.uid, new_owner.gid);
-}
-
-/* Can this user reach the directory at all? Asked as that user. */
-static bool
-is_reachable(const char *dir, const struct identity *who)
-{
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(identity_drop(who) == BV_OK && access(dir, X_OK) == 0 ? 0 : 1);
-    int status;
-    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
-           WEXITSTATUS(status) == 0;
-}
-
-/* What core writes belongs to core's user. */
-enum bv_err
-install_give_away(const char *dir, const char *user,
-                  char problem[INSTALL_PROBLEM_MAX])
-{
-    static const char *const dirs[] = {"db", "crl", "tls"};
-    const struct work w = {.problem = problem};
-    if (geteuid() != 0)
-        return BV_OK;
-    enum bv_err err =
-        identity_find(user != NULL ? user : "brevet-core", &new_owner);
-    if (err != BV_OK && user != NULL)
-        return bad(&w, err, "there is no user \"%s\"", user);
-    if (err != BV_OK || (user == NULL && !is_reachable(dir, &new_owner)))
-        return BV_OK;
-    for (size_t i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
-        char path[CONFIG_PATH_MAX + 8];
-        (void)snprintf(path, sizeof(path), "%s/%s", dir, dirs[i]);
-        if (nftw(path, give_one, 16, FTW_PHYS) != 0)
-            return bad(&w, BV_E_IO, "%s: %s", path, strerror(errno));
-    }
-    return BV_OK;
 }
 
 /* --- all --- */

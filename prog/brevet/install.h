@@ -33,8 +33,9 @@ struct install {
 
 #define INSTALL_PROBLEM_MAX 600
 
-/* install_make makes it. CONFLICT when dir exists and is not empty; any other
- * error with a sentence. */
+/* install_make makes it. CONFLICT when dir exists and is not empty; NOT_FOUND
+ * or REFUSED when root does this and the users of the roles are missing or
+ * cannot reach it; any other error with a sentence. */
 enum bv_err install_make(const struct install *install,
                          char ret_problem[INSTALL_PROBLEM_MAX]) BV_CHECKED;
 
@@ -42,8 +43,8 @@ enum bv_err install_make(const struct install *install,
 enum bv_err install_ca_profile(const char *name, int64_t life,
                                struct profile *ret) BV_CHECKED;
 
-/* install_give_away makes what core writes core's, when root does this and the
- * user is there (user NULL: brevet-core). */
+/* install_give_away makes what core writes core's, when root does this (user
+ * NULL: brevet-core). NOT_FOUND with what to do when there is no such user. */
 enum bv_err install_give_away(const char *dir, const char *user,
                               char ret_problem[INSTALL_PROBLEM_MAX]) BV_CHECKED;
 

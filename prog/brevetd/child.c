@@ -29,85 +29,6 @@ family_init(struct family *family, const struct files *files,
     }
 }
 
-/* --- users --- */
-
-static enum bv_err
-one_user(struct family *family, const char *user, char *problem)
-{
-    struct identity who;
-    if (identity_find(user, &who) != BV_OK) {
-        (void)snprintf(problem, FILES_PROBLEM_MAX,
-                       "there is no user \"%s\"; do: useradd --system %s", user,
-                       user);
-        return BV_E_BAD_CONFIG;
-    }
-    for (unsigned i = 0; i < family->num; i++) {
-        family->children[i].switch_user = true;
-        family->children[i].user = who;
-    }
-    log_warn("missing walls: one user for all roles user=%s", user);
-    return BV_OK;
-}
-
-/* Core works on the database, so it runs as whoever owns that. */
-static enum bv_err
-core_user(const struct family *family, struct identity *ret, char *problem)
-{
-    char path[CONFIG_PATH_MAX];
-    struct stat st;
-    BV_TRY(config_path(family->files->config, "db", path));
-    if (stat(path, &st) < 0) {
-        (void)snprintf(problem, FILES_PROBLEM_MAX, "%s: %s", path,
-                       strerror(errno));
-        return BV_E_BAD_CONFIG;
-    }
-    *ret = (struct identity){st.st_uid, st.st_gid};
-    return BV_OK;
-}
-
-static enum bv_err
-user_of(const struct family *family, struct child *child, bool *ret_missing,
-        char *problem)
-{
-    child->switch_user = true;
-    if (child->row->role == PROC_CORE) {
-        BV_TRY(core_user(family, &child->user, problem));
-        *ret_missing |= child->user.uid == 0;
-        return BV_OK;
-    }
-    if (identity_find(child->row->user, &child->user) == BV_OK)
-        return BV_OK;
-    *ret_missing = true;
-    if (identity_find("nobody", &child->user) == BV_OK)
-        return BV_OK;
-    (void)snprintf(problem, FILES_PROBLEM_MAX,
-                   "there is no user to run %s as; do: useradd --system %s",
-                   child->row->name, child->row->user);
-    return BV_E_BAD_CONFIG;
-}
-
-enum bv_err
-family_users(struct family *family, char *ret_problem)
-{
-    const char *user = family->files->config->user;
-    if (geteuid() != 0) {
-        log_info("missing walls: started as an ordinary user, so all roles "
-                 "share uid=%u",
-                 (unsigned)geteuid());
-        return BV_OK;
-    }
-    if (user[0] != '\0')
-        return one_user(family, user, ret_problem);
-    bool missing = false;
-    for (unsigned i = 0; i < family->num; i++)
-        BV_TRY(user_of(family, &family->children[i], &missing, ret_problem));
-    if (missing)
-        log_warn("missing walls: create the system users brevet-core, "
-                 "brevet-signer and brevet-door, and give db, crl, tls and run "
-                 "to brevet-core");
-    return BV_OK;
-}
-
 /* --- gifts --- */
 
 static bool
@@ -145,37 +66,13 @@ send_sockets(const struct family *family, struct child *child)
     return BV_OK;
 }
 
-/* give_to_core: what the parent made as root is core's to write. */
-static enum bv_err
-give_to_core(const struct family *family, int fd)
-{
-    struct identity core = {0};
-    char ignored[FILES_PROBLEM_MAX];
-    struct stat st;
-    if (geteuid() != 0 || core_user(family, &core, ignored) != BV_OK)
-        return BV_OK;
-    if (fstat(fd, &st) < 0)
-        return BV_E_IO;
-    if (st.st_uid == core.uid && st.st_gid == core.gid)
-        return BV_OK;
-    return fchown(fd, core.uid, core.gid) < 0 ? BV_E_IO : BV_OK;
-}
-
-/* Core's very first start finds no map; readers get the empty file it fills. */
 static enum bv_err
 send_map(const struct family *family, struct child *child, char *problem)
 {
-    char path[CONFIG_PATH_MAX];
     if (child->row->role == PROC_CORE)
         return BV_OK;
-    BV_TRY(config_path(family->files->config, "db/status.map", path));
-    bv_auto_close int fd =
-        open(path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || give_to_core(family, fd) != BV_OK) {
-        (void)snprintf(problem, FILES_PROBLEM_MAX, "%s: %s", path,
-                       strerror(errno));
-        return BV_E_IO;
-    }
+    bv_auto_close int fd = -1;
+    BV_TRY(files_map(family->files, &fd, problem));
     return send_file(child, PROC_LISTEN_STATUS_MAP, "", fd);
 }
 
@@ -188,8 +85,9 @@ send_crls(const struct family *family, struct child *child)
     for (size_t i = 0; i < config->core.num_cas; i++) {
         char path[CONFIG_PATH_MAX];
         BV_TRY(config_path(config, config->cas[i].crl_path, path));
-        bv_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0)
+        bv_auto_close int fd = -1;
+        char ignored[FILES_PROBLEM_MAX]; /* core makes it anew */
+        if (files_open_cores(family->files, path, &fd, ignored) == BV_OK)
             BV_TRY(send_file(child, PROC_LISTEN_CRL, config->cas[i].name, fd));
     }
     return BV_OK;

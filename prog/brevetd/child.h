@@ -48,10 +48,6 @@ struct family {
 /* family_init lays out the table for a configuration; nothing runs yet. */
 void family_init(struct family *family, const struct files *files,
                  const struct listen_set *listen);
-/* family_users decides as whom each role runs and says in one log line which
- * walls are missing. BAD_CONFIG with what to do. */
-enum bv_err family_users(struct family *family, char *ret_problem) BV_CHECKED;
-
 /* family_start starts every child that waits and whose time has come, and
  * gives it what it needs. */
 enum bv_err family_start(struct family *family, int64_t now,

@@ -68,15 +68,41 @@ read_all(int fd, size_t cap, struct content *ret)
     return BV_E_TOO_LARGE;
 }
 
-/* read_file: NOT_FOUND without a word, everything else with a sentence. */
+/* open_own opens what the operator put there. NOT_FOUND without a word,
+ * everything else with a sentence. */
 static enum bv_err
-read_file(const char *path, struct content *ret, char *problem)
+open_own(const char *path, int *ret_fd, char *problem)
 {
-    bv_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    *ret_fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (*ret_fd < 0 && errno == ENOENT)
+        return BV_E_NOT_FOUND;
+    if (*ret_fd < 0)
+        return bad(problem, "%s cannot be opened: %s", path, strerror(errno));
+    return BV_OK;
+}
+
+enum bv_err
+files_open_cores(const struct files *files, const char *path, int *ret_fd,
+                 char *problem)
+{
+    struct stat st;
+    bv_auto_close int fd = identity_open(&files->core, path, O_RDONLY, 0);
     if (fd < 0 && errno == ENOENT)
         return BV_E_NOT_FOUND;
-    struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0)
+        return bad(problem, "%s cannot be opened: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return bad(problem, "%s is not a file", path);
+    *ret_fd = fd;
+    fd = -1;
+    return BV_OK;
+}
+
+static enum bv_err
+read_fd(int fd, const char *path, struct content *ret, char *problem)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
         return bad(problem, "%s cannot be opened: %s", path, strerror(errno));
     size_t cap = S_ISREG(st.st_mode) ? (size_t)st.st_size : 65536;
     if (cap > FILE_MAX)
@@ -85,6 +111,14 @@ read_file(const char *path, struct content *ret, char *problem)
     if (err != BV_OK)
         return bad(problem, "%s cannot be read: %s", path, err_text(err));
     return BV_OK;
+}
+
+static enum bv_err
+read_file(const char *path, struct content *ret, char *problem)
+{
+    bv_auto_close int fd = -1;
+    BV_TRY(open_own(path, &fd, problem));
+    return read_fd(fd, path, ret, problem);
 }
 
 enum bv_err
@@ -101,7 +135,12 @@ files_read(const char *path, const char *dir, struct files *ret, char *problem)
     struct config *config;
     BV_TRY(config_parse(span_of(text.data, text.len), path, dir, &config,
                         problem, FILES_PROBLEM_MAX));
-    *ret = (struct files){(char *)text.data, text.len, config, ""};
+    *ret = (struct files){
+        .text = (char *)text.data,
+        .text_len = text.len,
+        .config = config,
+        .core = {geteuid(), getegid()},
+    };
     text.data = NULL;
     return BV_OK;
 }
@@ -245,6 +284,20 @@ files_keep(const struct files *files, struct span body, char *problem)
     return BV_OK;
 }
 
+/* --- the status map --- */
+
+enum bv_err
+files_map(const struct files *files, int *ret_fd, char *problem)
+{
+    char path[CONFIG_PATH_MAX];
+    BV_TRY(config_path(files->config, "db/status.map", path));
+    int fd = identity_open(&files->core, path, O_WRONLY | O_CREAT, 0600);
+    if (fd < 0)
+        return bad(problem, "%s: %s", path, strerror(errno));
+    (void)close(fd);
+    return files_open_cores(files, path, ret_fd, problem);
+}
+
 /* --- the passphrase --- */
 
 enum bv_err
@@ -305,14 +358,26 @@ struct maker {
     char *problem;
 };
 
+static enum bv_err
+add_content(const struct maker *m, const char *kind, const char *name,
+            const char *path, const struct content *content)
+{
+    char label[BUNDLE_NAME_MAX];
+    (void)snprintf(label, sizeof(label), "%s%s", kind, name);
+    enum bv_err err =
+        bundle_add(m->fd, label, span_of(content->data, content->len));
+    if (err != BV_OK)
+        return bad(m->problem, "%s: %s", path, err_text(err));
+    return BV_OK;
+}
+
 /* add puts a file in under kind:name. optional: a missing one is left out. */
 static enum bv_err
 add(const struct maker *m, const char *kind, const char *name, const char *file,
     bool optional)
 {
-    char path[CONFIG_PATH_MAX], label[BUNDLE_NAME_MAX];
+    char path[CONFIG_PATH_MAX];
     BV_TRY(config_path(m->files->config, file, path));
-    (void)snprintf(label, sizeof(label), "%s%s", kind, name);
     auto_content content = {0};
     enum bv_err err = read_file(path, &content, m->problem);
     if (err == BV_E_NOT_FOUND && optional)
@@ -320,10 +385,24 @@ add(const struct maker *m, const char *kind, const char *name, const char *file,
     if (err == BV_E_NOT_FOUND)
         return bad(m->problem, "%s is missing", path);
     BV_TRY(err);
-    err = bundle_add(m->fd, label, span_of(content.data, content.len));
-    if (err != BV_OK)
-        return bad(m->problem, "%s: %s", path, err_text(err));
-    return BV_OK;
+    return add_content(m, kind, name, path, &content);
+}
+
+/* The certificate that core renews, and keeps in a folder of its own. */
+static enum bv_err
+add_cores_tls(const struct maker *m)
+{
+    char path[CONFIG_PATH_MAX];
+    bv_auto_close int fd = -1;
+    auto_content content = {0};
+    BV_TRY(
+        config_path(m->files->config, m->files->config->core.tls_path, path));
+    enum bv_err err = files_open_cores(m->files, path, &fd, m->problem);
+    if (err == BV_E_NOT_FOUND)
+        return BV_OK;
+    BV_TRY(err);
+    BV_TRY(read_fd(fd, path, &content, m->problem));
+    return add_content(m, "tls", "", path, &content);
 }
 
 static enum bv_err
@@ -362,9 +441,9 @@ static enum bv_err
 add_for_door(const struct maker *m)
 {
     const struct config *config = m->files->config;
-    bool own = config->tls_own[0] != '\0';
-    BV_TRY(
-        add(m, "tls", "", own ? config->tls_own : config->core.tls_path, !own));
+    BV_TRY(config->tls_own[0] != '\0'
+               ? add(m, "tls", "", config->tls_own, false)
+               : add_cores_tls(m));
     for (size_t i = 0; i < config->core.num_manufacturers; i++)
         BV_TRY(add(m, "anchors:", config->manufacturers[i].name,
                    config->manufacturer_files[i].certificates, false));

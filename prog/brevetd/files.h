@@ -11,6 +11,7 @@
 #define BREVETD_FILES_H
 
 #include "proc/channel.h"
+#include "proc/identity.h"
 #include "prog/config/config.h"
 
 #define FILES_PROBLEM_MAX 800
@@ -22,6 +23,7 @@ struct files {
     char *text; /* of the configuration */
     size_t text_len;
     struct config *config;
+    struct identity core; /* as whom core runs; from files_read: as ourselves */
     /* only when it was typed in: it cannot be read again */
     char typed[FILES_SECRET_MAX];
 };
@@ -44,6 +46,16 @@ enum bv_err files_prompt(struct files *files, char *ret_problem) BV_CHECKED;
  * CA: the signer may cause no other file to be written. */
 enum bv_err files_keep(const struct files *files, struct span body,
                        char *ret_problem) BV_CHECKED;
+
+/* files_open_cores opens a file of a folder that core may write, for reading,
+ * as core: it is not trusted to point root anywhere else, or to let it wait.
+ * NOT_FOUND; BAD_CONFIG with a sentence. */
+enum bv_err files_open_cores(const struct files *files, const char *path,
+                             int *ret_fd, char *ret_problem) BV_CHECKED;
+/* files_map opens the status map for its readers; when there is none it makes
+ * one, empty and core's to fill. BAD_CONFIG with a sentence. */
+enum bv_err files_map(const struct files *files, int *ret_fd,
+                      char *ret_problem) BV_CHECKED;
 
 /* files_bundle makes the sealed bundle of a role; the caller closes it. */
 enum bv_err files_bundle(const struct files *files, enum proc_role role,

@@ -14,6 +14,7 @@
 #include "base/auto.h"
 #include "base/clock.h"
 #include "prog/brevetd/child.h"
+#include "prog/brevetd/family_users.h"
 #include "prog/brevetd/notify.h"
 #include "prog/brevetd/restart.h"
 #include "prog/brevetd/usable.h"
@@ -115,7 +116,7 @@ begin(struct parent *p)
                        sizeof(p->problem)));
     BV_TRY(open_signals(p));
     family_init(&p->family, &p->files, &p->listen);
-    BV_TRY(family_users(&p->family, p->problem));
+    BV_TRY(family_users(&p->family, &p->files, p->problem));
     p->watchdog_ms = notify_watchdog_ms();
     p->watchdog_at_ms = p->began_ms;
     return family_start(&p->family, clock_mono_ms(), p->problem);
@@ -297,6 +298,7 @@ reload(struct parent *p)
     struct files files;
     BV_TRY(read_and_check(p, &files));
     memcpy(files.typed, p->files.typed, sizeof(files.typed));
+    files.core = p->files.core;
     enum bv_err err = try_bundles(p, &files);
     if (err != BV_OK) {
         files_done(&files);
@@ -497,11 +499,21 @@ try_keys(struct parent *p)
     return err;
 }
 
+static enum bv_err
+try_users(struct parent *p)
+{
+    family_init(&p->family, &p->files, &p->listen);
+    return family_users(&p->family, &p->files, p->problem);
+}
+
 int
 parent_check(const char *config_path, const char *dir)
 {
     struct parent p = {.config_path = config_path, .dir = dir};
+    log_open("brevetd", LOG_LEVEL_ERROR); /* one answer, on standard output */
     enum bv_err err = read_and_check(&p, &p.files);
+    if (err == BV_OK)
+        err = try_users(&p);
     if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)
         err = try_bundles(&p, &p.files);
     if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)

@@ -95,7 +95,8 @@ static const struct schema_key global_keys[] = {
            "half of the CPUs", "Processes that serve connections."),
     NAME(config, "user", user, "",
          "When started by root: run every role as this user instead of "
-         "brevet-core, brevet-door and brevet-signer."),
+         "brevet-core, brevet-door and brevet-signer. Fewer walls: what one "
+         "role may open, all may; root is the worst choice."),
     TEXT(config, "passphrase", passphrase, 1, "file:passphrase",
          "Where the passphrase of the CA keys comes from: file:PATH, "
          "credential:NAME (systemd) or prompt."),

@@ -80,7 +80,7 @@ def new_csr(folder, name, key=None):
 class Brevet:
     """One installation and, after start(), its daemon."""
 
-    def __init__(self, config="", root=None, serial_prefix=""):
+    def __init__(self, config="", root=None, serial_prefix="", own_users=False):
         self.root = pathlib.Path(root or tempfile.mkdtemp(prefix="brevet-fault."))
         self.dir = self.root / "ca"
         self.https, self.http = free_port(), free_port()
@@ -94,7 +94,9 @@ class Brevet:
                    "--host", "localhost", "--host", "127.0.0.1",
                    "--https", f"127.0.0.1:{self.https}",
                    "--http", f"127.0.0.1:{self.http}",
-                   "--passphrase-file", secret)
+                   "--passphrase-file", secret,
+                   # users.py is about the roles' own
+                   *(["--user", "root"] if os.geteuid() == 0 and not own_users else []))
         if made.returncode != 0:
             print(made.stdout, made.stderr)
             raise SystemExit("brevet init failed")

@@ -7,7 +7,7 @@ need openssl jq
 init() { # DIR [options...]: leaves $work/out
     local dir=$1
     shift
-    "$bin_brevet" --dir "$work/$dir" init --passphrase-file "$work/passphrase" "$@" >"$work/out" 2>&1 </dev/null
+    "$bin_brevet" --dir "$work/$dir" init --passphrase-file "$work/passphrase" "${one_user[@]}" "$@" >"$work/out" 2>&1 </dev/null
 }
 fails() { # TEXT CODE WORDS [options...]: and leaves nothing behind
     local text=$1 want=$2 words=$3 got
@@ -52,7 +52,7 @@ done
 check "the lifetime is as asked" openssl x509 -in "$work/alg-p256/ca/issuing.crt" -noout -checkend $((399 * 86400))
 refuse "and not longer" openssl x509 -in "$work/alg-p256/ca/issuing.crt" -noout -checkend $((401 * 86400))
 
-"$bin_brevet" --dir "$work/made" init --name Acme >"$work/out" 2>&1 </dev/null
+"$bin_brevet" --dir "$work/made" init --name Acme "${one_user[@]}" >"$work/out" 2>&1 </dev/null
 ok $? "without a passphrase one is made"
 equal "for its owner only" 600 "$(mode made/passphrase)"
 check "it opens the keys" openssl pkey -in "$work/made/ca/root.key" -passin "file:$work/made/passphrase" -noout
@@ -67,6 +67,12 @@ fails "an address that is none" 1 "none\|address\|https" --name A --https nonsen
 chmod 644 "$work/passphrase"
 fails "a passphrase all can read" 2 "chmod 600" --name A
 chmod 600 "$work/passphrase"
+
+if [ "$(id -u)" -eq 0 ]; then
+    fails "a user that is none" 1 "no user \"nobody-here\"" --name A --user nobody-here
+    chmod 700 "$work"
+    fails "a folder its user cannot get into" 1 "closed to it" --name A --user nobody
+fi
 
 init external --name Acme --external-root
 ok $? "a request for an external root"

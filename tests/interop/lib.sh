@@ -138,6 +138,11 @@ PY
 
 brevet() { "$bin_brevet" --dir "$ca" "$@"; }
 
+# Root needs to say so where the roles are not to have users of their own;
+# tests/fault/users.py is about those.
+one_user=()
+[ "$(id -u)" -ne 0 ] || one_user=(--user root)
+
 # install_brevet [CONFIGURATION [init options...]]: brevet init, and more text
 # for brevet.conf
 install_brevet() {
@@ -151,7 +156,7 @@ install_brevet() {
     (umask 077 && echo "a passphrase for tests" >"$work/passphrase")
     "$bin_brevet" init --dir "$ca" --name "Interop" --host localhost --host 127.0.0.1 \
         --https "127.0.0.1:$https_port" --http "127.0.0.1:$http_port" \
-        --passphrase-file "$work/passphrase" "$@" >"$work/init.log" 2>&1 ||
+        --passphrase-file "$work/passphrase" "${one_user[@]}" "$@" >"$work/init.log" 2>&1 ||
         { sed 's/^/# /' "$work/init.log"; bail "brevet init failed"; }
     printf '%s\n' "$more" >>"$ca/brevet.conf"
     root=$ca/ca/root.crt
