@@ -283,23 +283,45 @@ open_facts(struct core *core, uint8_t db_id[STATUSMAP_ID_LEN])
     return audit_start(core);
 }
 
+struct replay {
+    struct core *core;
+    uint64_t from_seq; /* certificates above it were replayed as they are now */
+};
+
 static enum bv_err
-replay_cert(void *user, const struct store_cert *row)
+put_present(struct core *core, const struct store_cert *row)
 {
-    struct core *core = user;
-    core->mark.seq = row->seq;
     return statusmap_put(
         core->map, row->seq,
         statusmap_word(row->issuer, row->reason, row->revoked_at));
 }
 
 static enum bv_err
+replay_cert(void *user, const struct store_cert *row)
+{
+    struct core *core = ((struct replay *)user)->core;
+    core->mark.seq = row->seq;
+    return put_present(core, row);
+}
+
+static enum bv_err
+replay_found(void *user, const struct store_cert *row)
+{
+    return put_present(user, row);
+}
+
+/* The status of now, not the change's: readers look on, and what was held,
+ * released and then revoked must not be good again for a moment. */
+static enum bv_err
 replay_change(void *user, const struct store_change *row)
 {
-    struct core *core = user;
+    const struct replay *replay = user;
+    struct core *core = replay->core;
     core->mark.change = row->change;
-    return statusmap_put(core->map, row->seq,
-                         statusmap_word(row->issuer, row->reason, row->at));
+    if (row->seq > replay->from_seq)
+        return BV_OK;
+    return core->store->cert_find(core->store->ctx, row->seq, replay_found,
+                                  core);
 }
 
 static enum bv_err
@@ -354,10 +376,11 @@ open_map(struct core *core, int fd, const uint8_t db_id[STATUSMAP_ID_LEN])
 {
     BV_TRY(statusmap_writer(fd, db_id, &core->map, &core->mark));
     BV_TRY(drop_if_ahead(core));
+    struct replay replay = {core, core->mark.seq};
     BV_TRY(core->store->certs_since(core->store->ctx, core->mark.seq,
-                                    replay_cert, core));
+                                    replay_cert, &replay));
     BV_TRY(core->store->changes_since(core->store->ctx, core->mark.change,
-                                      replay_change, core));
+                                      replay_change, &replay));
     BV_TRY(statusmap_sync(core->map, core->mark));
     core->synced = core->mark;
     return BV_OK;
