@@ -46,6 +46,10 @@ extern const struct admin_verb admin_cert_verbs[], admin_device_verbs[],
 
 /* --- for handlers --- */
 
+#define ADMIN_BAD_CLOCK                                                        \
+    "the clock cannot be trusted, so nothing is issued or published: set "     \
+    "it, or do brevet clock trust"
+
 enum bv_err admin_problem(struct admin_call *call, enum bv_err err,
                           const char *sentence) BV_CHECKED;
 /* admin_text: a string argument; NULL when absent. */

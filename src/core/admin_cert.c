@@ -429,8 +429,7 @@ issue_start(struct admin_call *call, const struct profile *p, struct span der)
                              "reload and repeat");
     BV_TRY(check_ca_issuer(call, p, issuer));
     if (sign_clock(core, core_now(core)) != BV_OK)
-        return admin_problem(call, BV_E_BAD_CLOCK,
-                             "the clock cannot be trusted");
+        return admin_problem(call, BV_E_BAD_CLOCK, ADMIN_BAD_CLOCK);
     BV_TRY(keys_check_csr(core, p, der, true, &csr, job->d.key_hash,
                           call->detail, sizeof call->detail));
     BV_TRY(issue_names(call, p, &csr, &names));
@@ -455,6 +454,7 @@ cert_issue(struct admin_call *call)
     struct sink out = SINK_ARRAY(der_buf);
     struct span text = span_str(admin_text(call, "csr")), der;
     char name[LIMIT_SHORT_NAME];
+    call->apart = true; /* nothing is written before the signer answered */
     BV_TRY(admin_name(call, "profile", name, sizeof name));
     const struct profile *p = core_profile(call->core, name);
     if (p == NULL)
@@ -534,11 +534,14 @@ publish_all(struct core *core)
 static enum bv_err
 crl_publish(struct admin_call *call)
 {
-    struct issuer *issuer;
-    if (admin_text(call, "name") == NULL)
-        return publish_all(call->core);
-    BV_TRY(ca_of_call(call, &issuer));
-    enum bv_err err = crl_start(call->core, issuer);
+    struct issuer *issuer = NULL;
+    call->apart = true; /* nothing is written yet */
+    if (admin_text(call, "name") != NULL)
+        BV_TRY(ca_of_call(call, &issuer));
+    enum bv_err err = issuer != NULL ? crl_start(call->core, issuer)
+                                     : publish_all(call->core);
+    if (err == BV_E_BAD_CLOCK)
+        return admin_problem(call, err, ADMIN_BAD_CLOCK);
     if (err == BV_E_NOT_FOUND)
         return admin_problem(call, err, "this CA publishes no CRL here");
     return err == BV_E_BUSY ? BV_OK : err;

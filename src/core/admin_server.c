@@ -53,8 +53,7 @@ findings(struct core *core)
     json_t *list = json_array();
     int64_t now = core_now(core);
     if (sign_clock(core, now) != BV_OK)
-        add_finding(list, "the clock cannot be trusted, so nothing is issued: "
-                          "set it, or do brevet clock trust");
+        add_finding(list, ADMIN_BAD_CLOCK);
     if (core->signer == NULL)
         add_finding(list, "the signer is not there, so nothing is signed: see "
                           "the log");
@@ -166,7 +165,10 @@ backup_done(struct admin_call *call)
 static enum bv_err
 tls_renew(struct admin_call *call)
 {
+    call->apart = true;
     enum bv_err err = infra_tls_renew(call->core);
+    if (err == BV_E_BAD_CLOCK)
+        return admin_problem(call, err, ADMIN_BAD_CLOCK);
     if (err == BV_E_NOT_FOUND)
         return admin_problem(call, err, "the TLS certificate is not made here");
     return err == BV_E_BUSY ? BV_OK : err;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/job.h"
+#include "core/sign.h"
 #include "pki/digest.h"
 #include "wire/crl.h"
 
@@ -186,7 +187,9 @@ crl_open(struct core *core, struct issuer *issuer)
     issuer->crl_number = row.number > file.number ? row.number : file.number;
     issuer->crl_this = row.this_update;
     issuer->crl_next = row.next_update;
-    issuer->crl_prune_before = row.this_update;
+    /* The last one that was surely shown. */
+    issuer->crl_prune_before =
+        file.is_recorded ? row.this_update : file.this_update;
     issuer->crl_known = true;
     if (issuer->config->offline) {
         /* Its CRLs come from elsewhere; they are watched only. */
@@ -567,8 +570,10 @@ crl_done(struct core *core, struct job *job, enum bv_err err)
     struct issuer *issuer = core_issuer_of_id(core, m->issuer);
     if (err == BV_OK && issuer == NULL)
         err = BV_E_NOT_FOUND;
-    if (err == BV_OK)
+    if (err == BV_OK) {
+        issuer->crl_number = m->number; /* recorded: never used again */
         err = rename_into_place(m->path, issuer->config->crl_path);
+    }
     if (err != BV_OK) {
         give_up(core, job, err);
         return;
@@ -664,6 +669,7 @@ crl_start(struct core *core, struct issuer *issuer)
 {
     if (!publishes(issuer))
         return BV_E_NOT_FOUND;
+    BV_TRY(sign_clock(core, core_now(core)));
     if (issuer->crl_busy)
         return BV_E_BUSY;
     if (!issuer->crl_known)
