@@ -17,7 +17,7 @@ open_batch(struct core *core)
         return BV_OK;
     BV_TRY(core->store->begin(core->store->ctx));
     core->batch.open = true;
-    core->batch.dirty = false;
+    core->batch.dirty = core->batch.own_changed = false;
     core->batch.mark = core->mark;
     return BV_OK;
 }
@@ -157,6 +157,7 @@ committed(struct core *core)
     core->stats.commits++;
     if (is_newer(core, now))
         core->newest = now;
+    core->own_changed |= core->batch.own_changed;
     sequence_committed(&core->sequence);
     publish_map(core);
 }

@@ -579,6 +579,8 @@ sync_map(struct core *core, int64_t now)
         log_error("the status map could not be synced err=%s", err_name(err));
 }
 
+#define STEP_BACK 60 /* seconds; less is a clock being adjusted */
+
 /* What was planned by a wrong clock is planned anew. */
 static void
 plan_again(struct core *core, int64_t now)
@@ -604,8 +606,12 @@ clock_is_right(struct core *core, int64_t now)
     if (!bad && core->clock_bad) {
         log_info("the clock is right again");
         plan_again(core, now);
+    } else if (!bad && now + STEP_BACK < core->ticked) {
+        log_info("the clock was put back; planning again");
+        plan_again(core, now);
     }
     core->clock_bad = bad;
+    core->ticked = now;
     return !bad;
 }
 

@@ -60,11 +60,14 @@ store_infra(struct core *core, struct job *job, struct span signature,
     return err;
 }
 
+/* The window is a part of the life that was given, from the moment of issue:
+ * of a short-lived certificate most may lie before that. */
 static int64_t
 renew_at(const struct profile *p, int64_t not_before, int64_t not_after)
 {
-    int64_t life = not_after - not_before + 1;
-    return not_before + life / 100 * (int64_t)p->renew_percent;
+    int64_t issued = not_before + p->backdate;
+    int64_t life = not_after - issued + 1;
+    return issued + life * (int64_t)p->renew_percent / 100;
 }
 
 /* --- OCSP responder certificates --- */
@@ -449,8 +452,8 @@ read_file(const char *path, uint8_t *buf, size_t cap, size_t *ret_len)
     return BV_OK;
 }
 
-/* The certificate on disk is kept when our CA signed it, it names the same
- * hosts and is not in its renewal window. */
+/* The certificate on disk is kept when our CA signed it and nobody revoked it,
+ * it names the same hosts and is not in its renewal window. */
 static enum bv_err
 tls_look(struct core *core, int64_t *ret_due)
 {
@@ -469,6 +472,7 @@ tls_look(struct core *core, int64_t *ret_due)
     BV_TRY(tls_san(core, &san));
     const struct issuer *issuer = p != NULL ? core_issuer(core, p->ca) : NULL;
     if (issuer == NULL || !is_signed_by(&cert, issuer) ||
+        cert.not_before > core_now(core) || !is_good(core, cert.serial) ||
         !san_eq(cert.san, sink_view(&san)))
         return BV_E_NOT_FOUND;
     *ret_due = renew_at(p, cert.not_before, cert.not_after);
@@ -626,10 +630,23 @@ renew_by_schedule(struct core *core)
         log_debug("TLS renewal is tried again later err=%s", err_name(err));
 }
 
+/* Somebody revoked what the server itself uses: it needs another. */
+static void
+look_again(struct core *core)
+{
+    if (!core->own_changed)
+        return;
+    core->own_changed = false;
+    infra_open(core);
+    if (core->signer != NULL)
+        infra_signer_changed(core);
+}
+
 int64_t
 infra_tick(struct core *core, int64_t now)
 {
     int64_t next = now + 3600;
+    look_again(core);
     checkpoint_tick(core, now);
     if (core->checkpoint_due < next)
         next = core->checkpoint_due;

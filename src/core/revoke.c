@@ -6,6 +6,7 @@
 #include "core/batch.h"
 #include "core/crl.h"
 #include "core/enroll.h"
+#include "core/sign.h"
 
 #define HOLD           6
 #define KEY_COMPROMISE 1
@@ -48,6 +49,7 @@ struct row {
     uint64_t seq;
     uint8_t issuer;
     int reason;
+    bool own; /* ours: of the OCSP responder or the listener */
     int64_t revoked_at, not_after;
     uint8_t serial[LIMIT_SERIAL];
     size_t serial_len;
@@ -63,6 +65,7 @@ copy_row(void *user, const struct store_cert *cert)
     row->seq = cert->seq;
     row->issuer = cert->issuer;
     row->reason = cert->reason;
+    row->own = cert->device == 0;
     row->revoked_at = cert->revoked_at;
     row->not_after = cert->not_after;
     memcpy(row->serial, cert->serial.data, cert->serial.len);
@@ -107,12 +110,22 @@ write_audit(struct core *core, const struct row *row, int reason,
     return batch_audit(core, &event);
 }
 
+/* A revocation cannot wait for a clock to be set right: then it dates from the
+ * newest time that is known. */
+static int64_t
+moment(const struct core *core)
+{
+    int64_t now = core_now(core);
+    return core->newest > 0 && sign_clock(core, now) != BV_OK ? core->newest
+                                                              : now;
+}
+
 static enum bv_err
 change(struct core *core, const struct row *row, int reason,
        const struct revoke_actor *actor)
 {
     uint64_t number;
-    int64_t now = core_now(core);
+    int64_t now = moment(core);
     /* A hold that becomes final keeps its date: the certificate has not been
      * valid since. */
     int64_t at = row->reason == HOLD && reason >= 0 ? row->revoked_at : now;
@@ -124,6 +137,7 @@ change(struct core *core, const struct row *row, int reason,
     BV_TRY(write_audit(core, row, reason, actor));
     BV_TRY(batch_map(core, row->seq, statusmap_word(row->issuer, reason, at),
                      number));
+    core->batch.own_changed |= row->own;
     crl_touch(core, row->issuer);
     core->stats.revoked += reason >= 0;
     return BV_OK;

@@ -109,8 +109,9 @@ struct map_put {
 
 /* Everything that becomes durable together. */
 struct batch {
-    bool open;  /* a store transaction is open */
-    bool dirty; /* something is written in it */
+    bool open;        /* a store transaction is open */
+    bool dirty;       /* something is written in it */
+    bool own_changed; /* the status of a certificate of the server's own */
     struct job *head, **tail;
     struct map_put *puts;
     size_t num_puts, cap_puts;
@@ -148,8 +149,10 @@ struct core {
     struct job *hash[JOB_BUCKETS];
     struct rates *rates;
 
-    int64_t newest; /* newest time among committed facts */
-    bool clock_bad; /* at the last tick; see sign_clock */
+    int64_t newest;   /* newest time among committed facts */
+    int64_t ticked;   /* the last tick's time */
+    bool clock_bad;   /* then; see sign_clock */
+    bool own_changed; /* committed; infra_tick looks at what it has */
     int64_t checkpoint_due, prune_due, sync_due, tls_due;
     bool checkpoint_busy, tls_busy;
     bool broken; /* memory and disk disagree: end the process */

@@ -1,0 +1,213 @@
+/* What the server keeps for itself by the clock, when the clock, the disk or
+ * an operator does something unusual. */
+#include "fixture.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "signer/soft.h"
+
+static struct fixture f;
+static uint8_t csr_buf[8192];
+
+static int
+setup(void **state)
+{
+    fixture_open(&f);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    fixture_close(&f);
+    return 0;
+}
+
+#define SHELL(command) assert_int_equal(fixture_shell(&f, command), 0)
+
+static void
+ticks(unsigned num)
+{
+    for (unsigned i = 0; i < num; i++)
+        fixture_tick(&f);
+}
+
+static unsigned
+count(const char *request, const char *what)
+{
+    unsigned num = 0;
+    (void)fixture_admin(&f, request);
+    for (const char *at = f.json; (at = strstr(at, what)) != NULL; at++)
+        num++;
+    return num;
+}
+
+#define LIST "{\"verb\":\"cert.list\",\"args\":{}}"
+
+static struct core_request
+enrolment(struct key *key, const char *cn)
+{
+    static char secret[64];
+    fixture_token(&f, cn, NULL, 1, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL,
+        fixture_csr(key, cn, SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf));
+    r.secret = span_str(secret);
+    return r;
+}
+
+/* --- the server's own certificates --- */
+
+static void
+revoke_own(const char *profile)
+{
+    char request[200], want[60];
+    (void)snprintf(want, sizeof want, "\"profile\":\"%s\"", profile);
+    (void)fixture_admin(&f, LIST);
+    const char *at = strstr(f.json, want);
+    assert_non_null(at);
+    while (strncmp(at, "{\"seq\":", 7) != 0)
+        at--;
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.revoke\",\"args\":{\"seq\":%ld}}",
+                   strtol(at + 7, NULL, 10));
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":1"));
+}
+
+/* A stolen listener key is answered with a revocation; then it must go. */
+static void
+test_revoked_own_is_replaced(void **state)
+{
+    static const char *const profiles[] = {"server", "ocsp"};
+    ticks(4);
+    for (size_t i = 0; i < 2; i++) {
+        char want[60];
+        (void)snprintf(want, sizeof want, "\"profile\":\"%s\"", profiles[i]);
+        assert_int_equal(count(LIST, want), 1);
+        revoke_own(profiles[i]);
+        ticks(4);
+        assert_int_equal(count(LIST, want), 2);
+        ticks(4);
+        fixture_reopen(&f);
+        ticks(4);
+        assert_int_equal(count(LIST, want), 2);
+    }
+}
+
+/* Of two minutes' life, seven are in the past at birth: still one is enough
+ * until its window opens. */
+static void
+test_short_life_is_lived(void **state)
+{
+    struct profile *p = fixture_profile(&f, "server");
+    p->lifetime = 120;
+    p->backdate = 300;
+    ticks(4);
+    fixture_time += 70; /* the window opens at 79 s */
+    ticks(4);
+    assert_int_equal(count(LIST, "\"profile\":\"server\""), 1);
+    fixture_time += 20;
+    ticks(4);
+    assert_int_equal(count(LIST, "\"profile\":\"server\""), 2);
+}
+
+/* --- clocks --- */
+
+/* Ten hours ahead and back: nobody who has the right time believes a CRL of
+ * the future, or the listener's certificate. */
+static void
+test_clock_put_back(void **state)
+{
+    fixture_time += 36000;
+    ticks(4);
+    fixture_time -= 36000;
+    ticks(4);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -lastupdate | "
+          "grep -q \"$(date -u -d @1795000000 '+%b %e %H:%M:%S %Y')\"");
+    SHELL("openssl x509 -in %s/server.pem -noout -startdate | "
+          "grep -q \"$(date -u -d @1794999700 '+%b %e %H:%M:%S %Y')\"");
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+    fixture_time -= 30; /* adjusted, not put back */
+    ticks(4);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+}
+
+/* A revocation does not wait for the clock, and is not dated 1970. */
+static void
+test_revoked_without_a_clock(void **state)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = enrolment(key, "d1");
+    assert_int_equal(fixture_run(&f, &r), BV_OK);
+    fixture_time = 1000;
+    assert_non_null(strstr(
+        fixture_admin(
+            &f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":\"d1\"}}"),
+        "\"changed\":1"));
+    assert_int_equal(count(LIST, "\"revoked_at\":1795000000"), 1);
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"crl.publish\",\"args\":{}}"),
+               "brevet clock trust"));
+    assert_int_not_equal(fixture_shell(&f, "test -e %s/ca.crl"), 0);
+}
+
+/* --- what fails alone --- */
+
+/* A number that is recorded is used up, although its file never appeared. */
+static void
+test_crl_that_cannot_appear(void **state)
+{
+    static const char publish[] = "{\"verb\":\"crl.publish\",\"args\":{}}";
+    ticks(4);
+    SHELL("rm %s/ca.crl && mkdir %s/ca.crl && touch %s/ca.crl/x");
+    (void)fixture_admin(&f, publish);
+    ticks(1);
+    SHELL("rm -r %s/ca.crl");
+    (void)fixture_admin(&f, publish);
+    ticks(1);
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x03'");
+}
+
+/* An operator's verb that fails takes nobody's certificate back. */
+static void
+test_failed_verb_fails_alone(void **state)
+{
+    static const char *const verbs[] = {
+        "{\"verb\":\"crl.publish\",\"args\":{}}",
+        "{\"verb\":\"tls.renew\",\"args\":{}}"};
+    const struct core_caller caller = {1000, "ada", CORE_ROLE_ADMIN};
+    for (size_t i = 0; i < 2; i++) {
+        char name[8];
+        bv_auto(key) struct key *key = fixture_key();
+        (void)snprintf(name, sizeof name, "d%zu", i);
+        struct core_request r = enrolment(key, name);
+        core_submit(f.core, 1, 7, &r);
+        signer_soft_run(&f.signer); /* its rows are written, not committed */
+        f.num_replies = 0;
+        core_set_signer(f.core, NULL);
+        core_admin(f.core, &caller, 2, 1, span_str(verbs[i]));
+        assert_int_equal(core_commit(f.core), BV_OK);
+        assert_non_null(strstr(f.json, "UNAVAILABLE"));
+        assert_int_equal(f.num_replies, 1);
+        assert_int_equal(f.reply.err, BV_OK);
+        core_set_signer(f.core, &f.signer);
+        fixture_settle(&f);
+    }
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_revoked_own_is_replaced), T(test_short_life_is_lived),
+        T(test_clock_put_back),          T(test_revoked_without_a_clock),
+        T(test_crl_that_cannot_appear),  T(test_failed_verb_fails_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
