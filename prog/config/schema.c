@@ -425,13 +425,17 @@ static const struct schema_key profile_keys[] = {
     BOOL(profile, "server-keygen-plain", server_keygen_plain, "false",
          "… and send it protected by TLS alone."),
     NUMBER(DURATION, profile, "lifetime", lifetime, 10, 50 * YEAR, "90d",
-           "Validity; the last second is inclusive."),
-    NUMBER(DURATION, profile, "backdate", backdate, 0, 30 * DAY, "5m",
+           "How long a certificate is valid from the moment of issue; the last "
+           "second is inclusive. The backdate comes on top: where somebody "
+           "limits the whole validity, lifetime and backdate together must "
+           "keep to it."),
+    NUMBER(DURATION, profile, "backdate", backdate, 0, 7 * DAY, "5m",
            "How far notBefore lies in the past, for slow clocks."),
     BOOL(profile, "no-expiry", no_expiry, "false",
          "notAfter 99991231235959Z (RFC 5280 4.1.2.5)."),
     NUMBER(UNSIGNED, profile, "renew-percent", renew_percent, 1, 99, "66",
-           "The renewal window opens at this part of the lifetime."),
+           "The server renews its own certificates at this part of the "
+           "lifetime; a device has a setting of its own."),
     CHOICE(FLAGS, profile, "key-usage", key_usage, usages, "digitalSignature",
            "keyUsage (RFC 5280 4.2.1.3)."),
     {.name = "extended-key-usage",

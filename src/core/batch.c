@@ -87,10 +87,18 @@ end_jobs(struct core *core, enum bv_err err)
     }
 }
 
+enum bv_err
+batch_error(enum bv_err err)
+{
+    return err_fault(err) == BV_FAULT_PEER ? BV_E_UNAVAILABLE : err;
+}
+
 void
 batch_fail(struct core *core, enum bv_err err)
 {
     assert(err != BV_OK);
+    log_error("a batch was undone err=%s", err_name(err));
+    err = batch_error(err);
     if (core->batch.open) {
         core->store->rollback(core->store->ctx);
         core->batch.open = false;
@@ -103,7 +111,6 @@ batch_fail(struct core *core, enum bv_err err)
     }
     sequence_rolled_back(&core->sequence);
     core->batch.num_puts = 0;
-    log_error("a batch was undone err=%s", err_name(err));
     end_jobs(core, err);
 }
 

@@ -18,7 +18,10 @@ enum bv_err batch_map(struct core *core, uint64_t seq, uint64_t word,
 /* batch_audit appends an entry in the transaction (opening it). */
 enum bv_err batch_audit(struct core *core,
                         const struct audit_event *event) BV_CHECKED;
-/* batch_fail undoes the whole batch and ends its jobs with err. */
+/* batch_error: what the store refuses of what we write is no fault of those who
+ * wait for it. */
+enum bv_err batch_error(enum bv_err err);
+/* batch_fail undoes the whole batch and ends its jobs with that error. */
 void batch_fail(struct core *core, enum bv_err err);
 /* batch_commit makes the batch durable and ends its jobs. */
 enum bv_err batch_commit(struct core *core) BV_CHECKED;

@@ -160,6 +160,8 @@ check_device(struct core *core, struct job *job, struct store_device *row)
         memcpy(row->group, job->d.group, sizeof row->group);
         return BV_OK;
     }
+    if (err == BV_E_CONFLICT) /* handle.c says so too */
+        return BV_E_REFUSED;
     BV_TRY(err);
     bool foreign = job->d.strict_group && strcmp(row->group, job->d.group) != 0;
     if (row->blocked || foreign || (job->d.new_device && job->d.strict_group))
@@ -284,7 +286,8 @@ check_again(struct core *core, struct job *job, struct store_device *device,
     BV_TRY(check_credential(core, job));
     BV_TRY(check_device(core, job, device));
     BV_TRY(check_token(core, job, token));
-    return keys_owner(core, job->d.key_hash, device->id);
+    enum bv_err err = keys_owner(core, job->d.key_hash, device->id);
+    return err == BV_E_CONFLICT ? BV_E_BAD_KEY : err;
 }
 
 static void
@@ -321,7 +324,7 @@ enroll_signed(struct core *core, struct job *job, enum bv_err err,
     err = write_rows(core, job, &device, &token);
     if (err != BV_OK) {
         batch_fail(core, err);
-        handle_refuse(core, job, err);
+        handle_refuse(core, job, batch_error(err));
         return;
     }
     issued(core, job);

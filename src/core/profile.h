@@ -71,9 +71,9 @@ struct profile {
     bool server_keygen_plain; /* … also without encryption */
 
     /* time, in seconds */
-    int64_t lifetime; /* inclusive: notAfter = from + life - 1 */
-    int64_t backdate;
-    bool no_expiry;         /* 99991231235959Z */
+    int64_t lifetime; /* from now, inclusive: notAfter = now + lifetime - 1 */
+    int64_t backdate; /* on top of it: notBefore = now - backdate */
+    bool no_expiry;   /* 99991231235959Z */
     unsigned renew_percent; /* window opens at this part of life */
 
     /* extensions */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "signer/soft.h"
+#include "wire/cert.h"
 
 static struct fixture f;
 static uint8_t csr_buf[8192];
@@ -200,6 +201,49 @@ test_failed_verb_fails_alone(void **state)
     }
 }
 
+static enum bv_err
+taken(void *ctx, const struct store_cert *row)
+{
+    return BV_E_CONFLICT;
+}
+
+/* What the database refuses of ours (a number twice, say) is not told to a
+ * device as its own mistake: it would not come again. */
+static void
+test_our_conflict_is_ours(void **state)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = enrolment(key, "d1");
+    f.faulty.cert_put = taken;
+    assert_int_equal(fixture_run(&f, &r), BV_E_UNAVAILABLE);
+    assert_int_not_equal(f.reply.retry_after, 0);
+}
+
+/* --- validity --- */
+
+/* The lifetime is what is ahead, to the last second; the backdate comes on
+ * top, and the whole stays within both together. */
+static void
+test_lifetime_is_ahead(void **state)
+{
+    struct cert cert;
+    static const struct {
+        int64_t lifetime, backdate;
+    } all[] = {{90 * 86400, 300}, {120, 300}, {86400, 0}};
+    for (size_t i = 0; i < 3; i++) {
+        char name[8];
+        bv_auto(key) struct key *key = fixture_key();
+        fixture_profile(&f, "device")->lifetime = all[i].lifetime;
+        fixture_profile(&f, "device")->backdate = all[i].backdate;
+        (void)snprintf(name, sizeof name, "d%zu", i);
+        struct core_request r = enrolment(key, name);
+        assert_int_equal(fixture_run(&f, &r), BV_OK);
+        assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+        assert_int_equal(cert.not_before, FIXTURE_NOW - all[i].backdate);
+        assert_int_equal(cert.not_after, FIXTURE_NOW + all[i].lifetime - 1);
+    }
+}
+
 int
 main(void)
 {
@@ -208,6 +252,7 @@ main(void)
         T(test_revoked_own_is_replaced), T(test_short_life_is_lived),
         T(test_clock_put_back),          T(test_revoked_without_a_clock),
         T(test_crl_that_cannot_appear),  T(test_failed_verb_fails_alone),
+        T(test_our_conflict_is_ours),    T(test_lifetime_is_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
