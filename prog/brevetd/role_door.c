@@ -51,6 +51,19 @@ own_pem(const struct bundle *bundle, uint8_t *buf, size_t cap,
     return sink_done(&out, ret_pem);
 }
 
+/* The widest of what any profile forgives; core holds each certificate to its
+ * own. */
+static void
+set_leniency(const struct core_config *core, struct tls_settings *settings)
+{
+    for (size_t i = 0; i < core->num_profiles; i++) {
+        const struct profile *p = &core->profiles[i];
+        if (settings->own_expired_s < p->renew_after_expiry)
+            settings->own_expired_s = p->renew_after_expiry;
+        settings->own_any_usage |= p->renew_without_client_auth;
+    }
+}
+
 static enum bv_err
 tls_of(const struct material *m, struct tls **ret)
 {
@@ -72,6 +85,7 @@ tls_of(const struct material *m, struct tls **ret)
     if (buf == NULL)
         return BV_E_NO_MEMORY;
     BV_TRY(own_pem(&m->bundle, buf, cap, &settings.own_pem));
+    set_leniency(&m->config->core, &settings);
     return tls_new(&settings, ret);
 }
 

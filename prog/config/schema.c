@@ -376,19 +376,23 @@ put_credential(void *object, unsigned index, const char *word)
 {
     struct profile *p = object;
     if (index == 0)
-        p->allow_basic = p->allow_own = p->allow_manufacturer = false;
+        p->allow_basic = p->allow_own = p->allow_manufacturer = p->allow_ra =
+            false;
     bool basic = strcmp(word, "token") == 0;
     bool own = strcmp(word, "own") == 0;
     bool manufacturer = strcmp(word, "manufacturer") == 0;
+    bool ra = strcmp(word, "ra") == 0;
     p->allow_basic |= basic;
     p->allow_own |= own;
     p->allow_manufacturer |= manufacturer;
-    return basic || own || manufacturer ||
+    p->allow_ra |= ra;
+    return basic || own || manufacturer || ra ||
            (index == 0 && strcmp(word, "none") == 0);
 }
 
 static const struct schema_choice credentials[] = {
-    {"token", 0}, {"own", 0}, {"manufacturer", 0}, {"none", 0}, {NULL, 0}};
+    {"token", 0}, {"own", 0},  {"manufacturer", 0},
+    {"ra", 0},    {"none", 0}, {NULL, 0}};
 
 static const struct schema_key profile_keys[] = {
     NAME(profile, "ca", ca, "the first that can sign", "CA that signs."),
@@ -436,6 +440,17 @@ static const struct schema_key profile_keys[] = {
     NUMBER(UNSIGNED, profile, "renew-percent", renew_percent, 1, 99, "66",
            "The server renews its own certificates at this part of the "
            "lifetime; a device has a setting of its own."),
+    NUMBER(DURATION, profile, "renew-after-expiry", renew_after_expiry, 0,
+           366 * DAY, "0s",
+           "How long after its end a certificate may still renew itself, and "
+           "nothing else."),
+    BOOL(profile, "renew-without-clientauth", renew_without_client_auth,
+         "false; true for server",
+         "A certificate without clientAuth may renew itself, and nothing "
+         "else."),
+    BOOL(profile, "renew-needs-san", renew_needs_san, "false",
+         "A renewal's request has to repeat the SAN; otherwise one without is "
+         "given the old one."),
     CHOICE(FLAGS, profile, "key-usage", key_usage, usages, "digitalSignature",
            "keyUsage (RFC 5280 4.2.1.3)."),
     {.name = "extended-key-usage",
@@ -468,11 +483,12 @@ static const struct schema_key profile_keys[] = {
            "Whether a request must be bound to its TLS connection."),
     {.name = "credentials",
      .type = SCHEMA_CUSTOM,
-     .max = 3,
+     .max = 4,
      .choices = credentials,
      .put = put_credential,
      .def = "token own manufacturer",
-     .help = "What a requester may show to be let in."},
+     .help = "What a requester may show to be let in. ra: a certificate of "
+             "ours with cmcRA, for devices of its own group."},
 };
 
 static const struct schema_key label_keys[] = {

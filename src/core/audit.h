@@ -43,6 +43,7 @@ enum audit_auth {
     AUDIT_AUTH_OWN_CERT,     /* TLS, certificate of ours */
     AUDIT_AUTH_MANUFACTURER, /* TLS, manufacturer certificate */
     AUDIT_AUTH_TOKEN,        /* claim code or group token */
+    AUDIT_AUTH_RA,           /* TLS, certificate of ours with id-kp-cmcRA */
 };
 
 enum audit_object {

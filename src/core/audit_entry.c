@@ -203,8 +203,8 @@ audit_actor_name(enum audit_actor actor)
 const char *
 audit_auth_name(enum audit_auth auth)
 {
-    static const char *const names[] = {"none", "local", "own-cert",
-                                        "manufacturer-cert", "token"};
+    static const char *const names[] = {
+        "none", "local", "own-cert", "manufacturer-cert", "token", "ra-cert"};
     return NAME_OF(names, auth);
 }
 

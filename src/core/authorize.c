@@ -6,6 +6,8 @@
 #include "core/names.h"
 #include "pki/digest.h"
 #include "wire/crl.h"
+#include "wire/csr.h"
+#include "wire/oid.h"
 
 #define FAILURES_DEFAULT 20
 #define WINDOW           60
@@ -238,7 +240,7 @@ copy_device(void *user, const struct store_device *row)
 
 static enum bv_err
 check_own(struct core *core, struct identity *id, const struct own_row *own,
-          int64_t now, const struct problem *p)
+          const struct problem *p)
 {
     bool in_map = core->map != NULL &&
                   statusmap_is_revoked(statusmap_get(core->map, id->seq));
@@ -249,10 +251,29 @@ check_own(struct core *core, struct identity *id, const struct own_row *own,
         return deny(p, BV_E_REVOKED,
                     own->reason == 6 ? "the certificate is on hold"
                                      : "the certificate is revoked");
-    if (now > id->peer.not_after)
-        return deny(p, BV_E_EXPIRED, "the certificate has expired");
     if (own->device == 0)
         return deny(p, BV_E_REFUSED, "the certificate is not a device's");
+    return BV_OK;
+}
+
+/* What a certificate that proves less is still good for: to renew itself, if
+ * its profile allows that. */
+static enum bv_err
+check_own_use(struct core *core, const struct core_request *r,
+              struct identity *id, const struct own_row *own, int64_t now,
+              const struct problem *p)
+{
+    const struct profile *profile = core_profile(core, own->profile);
+    bool renews = r->op == CORE_REENROLL && profile != NULL;
+    bool expired = now > id->peer.not_after;
+    bool for_clients =
+        id->peer.eku.len == 0 || ext_has_eku(id->peer.eku, oid_client_auth);
+    if (expired &&
+        (!renews || now - id->peer.not_after > profile->renew_after_expiry))
+        return deny(p, BV_E_EXPIRED, "the certificate has expired");
+    if (!for_clients && (!renews || !profile->renew_without_client_auth))
+        return deny(p, BV_E_REFUSED, "the certificate is not for TLS clients");
+    id->is_limited = expired || !for_clients;
     return BV_OK;
 }
 
@@ -267,6 +288,35 @@ check_own_key(struct core *core, const struct own_row *own,
                                     &blocked));
     return blocked ? deny(p, BV_E_REVOKED, "the certificate's key is blocked")
                    : BV_OK;
+}
+
+/* Does an RA ask for somebody else? For itself it is a device like others. A
+ * CSR that cannot be read is refused later. */
+static bool
+is_ra(const struct core_request *r, const struct identity *id)
+{
+    char named[LIMIT_DEVICE_NAME + 1];
+    struct csr csr;
+    return cert_has_eku(&id->peer, oid_cmc_ra) &&
+           csr_parse(r->csr, &csr) == BV_OK &&
+           names_of_subject(csr.subject, false, named) == BV_OK &&
+           named[0] != '\0' && strcmp(named, id->device) != 0;
+}
+
+static enum bv_err
+become_ra(const struct core_request *r, struct identity *id,
+          const struct problem *p)
+{
+    id->auth = AUDIT_AUTH_RA;
+    memcpy(id->actor, id->device, sizeof id->actor);
+    id->device[0] = id->profile[0] = '\0';
+    id->any_group = false;
+    if (id->is_limited)
+        return deny(p, BV_E_REFUSED,
+                    "the certificate is good for its own renewal only");
+    if (r->op == CORE_KEYGEN)
+        return deny(p, BV_E_REFUSED, "an RA is not handed others' keys");
+    return BV_OK;
 }
 
 static enum bv_err
@@ -284,16 +334,19 @@ by_own_cert(struct core *core, const struct core_request *r, int64_t now,
         return deny(p, BV_E_UNAUTHENTICATED,
                     "the certificate was not issued here");
     BV_TRY(err);
-    BV_TRY(check_own(core, id, &own, now, p));
+    BV_TRY(check_own(core, id, &own, p));
+    BV_TRY(check_own_use(core, r, id, &own, now, p));
     BV_TRY(check_own_key(core, &own, p));
     BV_TRY(core->store->device_get(core->store->ctx, own.device, copy_device,
                                    &device));
+    if (device.blocked)
+        return deny(p, BV_E_REFUSED, "the device is blocked");
     id->auth = AUDIT_AUTH_OWN_CERT;
     id->may_replace = id->any_group = true;
     memcpy(id->device, device.name, sizeof id->device);
     memcpy(id->group, device.group, sizeof id->group);
     memcpy(id->profile, own.profile, sizeof id->profile);
-    return BV_OK;
+    return is_ra(r, id) ? become_ra(r, id, p) : BV_OK;
 }
 
 enum bv_err

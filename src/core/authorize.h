@@ -8,6 +8,7 @@
 struct identity {
     enum audit_auth auth;
     char device[LIMIT_DEVICE_NAME + 1]; /* "": the CSR names it (group) */
+    char actor[LIMIT_DEVICE_NAME + 1];  /* an RA's own name, else "" */
     char group[LIMIT_SHORT_NAME];
     char profile[LIMIT_SHORT_NAME]; /* the credential's, of a certificate of
                                      * ours its own; "": any */
@@ -20,6 +21,7 @@ struct identity {
     uint8_t token_hash[32];
     char user[LIMIT_DEVICE_NAME + 1]; /* HTTP user: the device id, or "" */
     /* own certificate */
+    bool is_limited; /* expired, or not for TLS clients */
     struct cert peer;
     uint64_t seq;
 };

@@ -125,7 +125,8 @@ enroll_audit(struct core *core, const struct job *job, enum audit_action action,
         .auth = job->d.auth == 0 ? AUDIT_AUTH_NONE : job->d.auth,
         .object = issued ? AUDIT_OBJECT_CERT : AUDIT_OBJECT_DEVICE,
         .outcome = audit_outcome_of(outcome),
-        .actor_id = span_str(job->d.device),
+        .actor_id =
+            span_str(job->d.actor[0] != '\0' ? job->d.actor : job->d.device),
         .address = span_str(job->peer),
         .object_id = span_str(job->d.device),
         .serial = issued ? SPAN_ARRAY(job->d.serial) : SPAN_EMPTY,
@@ -189,22 +190,33 @@ copy_credential(void *user, const struct store_cert *row)
 /* A revocation covers what its device has at that moment; a certificate that
  * was with the signer then would slip through. */
 static enum bv_err
-check_credential(struct core *core, const struct job *job)
+check_good(struct core *core, uint64_t seq)
 {
     struct credential credential = {.reason = -1};
+    bool blocked = false;
+    if (seq == 0)
+        return BV_OK;
+    BV_TRY(core->store->cert_find(core->store->ctx, seq, copy_credential,
+                                  &credential));
+    if (credential.reason < 0)
+        BV_TRY(core->store->key_blocked(
+            core->store->ctx, SPAN_ARRAY(credential.key_hash), &blocked));
+    return blocked || credential.reason >= 0 ? BV_E_REVOKED : BV_OK;
+}
+
+/* The certificate that asks and, when that is an RA's, the one it renews. */
+static enum bv_err
+check_credential(struct core *core, const struct job *job)
+{
     bool blocked = false;
     BV_TRY(core->store->key_blocked(core->store->ctx,
                                     SPAN_ARRAY(job->d.key_hash), &blocked));
     if (blocked)
         return BV_E_BAD_KEY;
-    if (job->d.credential == 0)
-        return BV_OK;
-    BV_TRY(core->store->cert_find(core->store->ctx, job->d.credential,
-                                  copy_credential, &credential));
-    if (credential.reason < 0)
-        BV_TRY(core->store->key_blocked(
-            core->store->ctx, SPAN_ARRAY(credential.key_hash), &blocked));
-    return blocked || credential.reason >= 0 ? BV_E_REVOKED : BV_OK;
+    BV_TRY(check_good(core, job->d.credential));
+    return job->d.replaces != job->d.credential
+               ? check_good(core, job->d.replaces)
+               : BV_OK;
 }
 
 struct token_row {

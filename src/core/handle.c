@@ -12,6 +12,7 @@
 #include "core/names.h"
 #include "core/pending.h"
 #include "core/quota.h"
+#include "core/renew.h"
 #include "core/sequence.h"
 #include "core/sign.h"
 #include "core/work.h"
@@ -54,6 +55,8 @@ is_allowed(const struct profile *p, enum audit_auth auth)
         return p->allow_own;
     case AUDIT_AUTH_MANUFACTURER:
         return p->allow_manufacturer;
+    case AUDIT_AUTH_RA:
+        return p->allow_ra;
     case AUDIT_AUTH_LOCAL:
         return true;
     case AUDIT_AUTH_NONE:
@@ -99,6 +102,7 @@ identify(struct work *w)
                        w->r->op != CORE_REENROLL && p != NULL && p->allow_basic;
     w->job->d.auth = w->id.auth;
     memcpy(w->job->d.device, w->id.device, sizeof w->job->d.device);
+    memcpy(w->job->d.actor, w->id.actor, sizeof w->job->d.actor);
     BV_TRY(err);
     return choose_profile(w, by_label);
 }
@@ -112,7 +116,9 @@ check_binding(struct work *w)
     const struct csr *csr = &w->csr;
     uint8_t buf[128];
     struct sink text = SINK_ARRAY(buf);
-    if (w->profile->binding == PROFILE_BINDING_IGNORE)
+    /* RFC 7030 3.7: an RA has verified it on its own connection. */
+    if (w->profile->binding == PROFILE_BINDING_IGNORE ||
+        w->id.auth == AUDIT_AUTH_RA)
         return BV_OK;
     if (!csr->has_challenge)
         return w->profile->binding == PROFILE_BINDING_REQUIRE
@@ -155,22 +161,6 @@ choose_device(struct work *w)
     return BV_OK;
 }
 
-/* RFC 7030 4.2.2: subject and SAN of a renewal are those of the certificate
- * that is renewed; a CSR without SAN asks for the same one. */
-static enum bv_err
-copy_names(struct work *w)
-{
-    const struct cert *old = &w->id.peer;
-    if (!name_eq(w->csr.subject, old->subject))
-        return work_say(w, BV_E_REFUSED,
-                        "a renewal may not change the subject name");
-    if (w->csr.san.len > 0 && !san_eq(w->csr.san, old->san))
-        return work_say(w, BV_E_REFUSED, "a renewal may not change the SAN");
-    sink_put(&w->subject, old->subject);
-    sink_put(&w->san, old->san);
-    return w->san.failed || w->subject.failed ? BV_E_TOO_LARGE : BV_OK;
-}
-
 static enum bv_err
 choose_names(struct work *w)
 {
@@ -179,7 +169,7 @@ choose_names(struct work *w)
     if (w->csr.has_change_subject)
         return work_say(w, BV_E_REFUSED, "names are not changed on request");
     if (w->r->op == CORE_REENROLL)
-        return copy_names(w);
+        return renew_names(w);
     BV_TRY(choose_device(w));
     BV_TRY(names_san(w->profile, w->job->d.device, w->csr.san, &w->san,
                      reply->detail, sizeof reply->detail));
@@ -267,7 +257,7 @@ check_key_history(struct work *w)
         return work_say(w, BV_E_BAD_KEY, "the key belongs to another device");
     BV_TRY(err);
     if (w->r->op == CORE_REENROLL && !w->profile->reuse_key_on_renew &&
-        span_eq(w->csr.spki.whole, w->id.peer.spki.whole))
+        span_eq(w->csr.spki.whole, w->old.spki.whole))
         return work_say(w, BV_E_BAD_KEY, "a renewal must bring a new key");
     return BV_OK;
 }
@@ -285,8 +275,9 @@ hash_request(struct work *w)
     sink_u8(&in, 1);
     sink_u8(&in, (uint8_t)w->r->op);
     sink_u8(&in, (uint8_t)w->id.auth);
-    sink_u64(&in, w->r->op == CORE_REENROLL ? w->id.seq : 0);
+    sink_u64(&in, w->r->op == CORE_REENROLL ? w->old_seq : 0);
     sink_put(&in, SPAN_ARRAY(w->id.token_hash));
+    sink_bytes(&in, span_str(w->id.actor));
     sink_bytes(&in, span_str(w->job->d.device));
     sink_bytes(&in, span_str(w->job->d.profile));
     sink_bytes(&in, w->csr.spki.whole);
@@ -381,8 +372,8 @@ start(struct work *w)
         job_hash_add(w->core, w->job);
     d->has_token = w->id.has_token;
     memcpy(d->token_hash, w->id.token_hash, sizeof d->token_hash);
-    d->replaces = w->r->op == CORE_REENROLL ? w->id.seq : 0;
-    d->credential = w->id.auth == AUDIT_AUTH_OWN_CERT ? w->id.seq : 0;
+    d->replaces = w->r->op == CORE_REENROLL ? w->old_seq : 0;
+    d->credential = w->id.seq; /* 0: it was no certificate of ours */
     w->job->on_signed = enroll_signed;
     const struct sign_cert cert = {w->profile, w->issuer,
                                    sink_view(&w->subject), w->spki,

@@ -28,7 +28,8 @@ hash_source(const struct work *w, uint8_t ret_hash[DIGEST_SHA256_LEN])
     if (w->id.has_token)
         sink_put(&in, SPAN_ARRAY(w->id.token_hash));
     else
-        sink_bytes(&in, span_str(w->id.device));
+        sink_bytes(
+            &in, span_str(w->id.actor[0] != '\0' ? w->id.actor : w->id.device));
     BV_TRY(sink_done(&in, &whole));
     digest_sha256(whole, ret_hash);
     return BV_OK;

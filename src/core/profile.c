@@ -74,6 +74,7 @@ make_server(void)
     p.san_id_dns = true;
     p.san_allowed = PROFILE_SAN_DNS | PROFILE_SAN_IP;
     p.allow_manufacturer = false;
+    p.renew_without_client_auth = true; /* it has no other certificate */
     add_eku(&p, PROFILE_EKU_SERVER_AUTH);
     return p;
 }
@@ -222,6 +223,8 @@ check_time(const struct profile *p)
         {!p->no_expiry && p->backdate >= p->lifetime && p->backdate > 0 &&
              p->lifetime > 600,
          "the backdate is longer than the lifetime"},
+        {p->renew_after_expiry < 0 || p->renew_after_expiry > 366 * DAY,
+         "renew_after_expiry is not within 0 .. 366 days"},
         {p->renew_percent < 1 || p->renew_percent > 99,
          "renew_percent is not within 1 .. 99"},
     };
@@ -253,6 +256,8 @@ check_extensions(const struct profile *p)
         {p->no_rev_avail && p->is_ca, "no_rev_avail is not for a CA"},
         {p->no_rev_avail && (p->crldp || p->aia_ocsp),
          "no_rev_avail contradicts crldp and aia_ocsp"},
+        {p->allow_ra && (p->is_ca || has_eku(p, PROFILE_EKU_CMC_RA)),
+         "an RA makes neither RAs nor CAs"},
         {p->num_eku > PROFILE_EKU_MAX, "too many extended key usages"},
         {p->num_nc_dns > PROFILE_LIST_MAX, "too many name constraints"},
     };

@@ -74,6 +74,8 @@ struct profile {
     int64_t lifetime; /* from now, inclusive: notAfter = now + lifetime - 1 */
     int64_t backdate; /* on top of it: notBefore = now - backdate */
     bool no_expiry;   /* 99991231235959Z */
+    /* so much later a certificate may still renew itself */
+    int64_t renew_after_expiry;
     unsigned renew_percent; /* window opens at this part of life */
 
     /* extensions */
@@ -94,6 +96,10 @@ struct profile {
     bool approval; /* an operator approves each first one */
     enum profile_binding binding;
     bool allow_basic, allow_own, allow_manufacturer; /* credentials accepted */
+    bool allow_ra;                  /* an RA (cmcRA) for devices of its group */
+    bool renew_without_client_auth; /* a certificate that is not for TLS clients
+                                     * may still renew itself */
+    bool renew_needs_san;           /* a renewal's CSR repeats the SAN */
 };
 
 /* profile_default fills the built-in of this name: "device", "client",

@@ -45,6 +45,7 @@ typedef void job_done_fn(struct core *core, struct job *job, enum bv_err err);
  * the configuration may change in between. */
 struct decision {
     char device[LIMIT_DEVICE_NAME + 1]; /* "": not a device's */
+    char actor[LIMIT_DEVICE_NAME + 1]; /* who asked, if not the device: an RA */
     char group[LIMIT_SHORT_NAME];
     char profile[LIMIT_SHORT_NAME];
     char ca[LIMIT_SHORT_NAME];

@@ -17,6 +17,10 @@ struct work {
     struct csr csr;
     struct store_device device;
     bool exists;
+    /* renewal: what is replaced */
+    struct cert old;
+    uint64_t old_seq;
+    uint8_t old_buf[LIMIT_CERT];
     struct span spki;
     uint8_t spki_buf[LIMIT_SPKI], subject_buf[LIMIT_NAME], san_buf[4096];
     struct sink subject, san;

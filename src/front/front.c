@@ -82,6 +82,8 @@ front_trust_name(const struct exchange_tls *tls)
     case NET_TRUST_NONE:
         break;
     }
+    if (tls->renewal_cert.len > 0)
+        return "renewal";
     return tls->active ? "none" : "plain";
 }
 

@@ -19,6 +19,8 @@ enum front_auth {
     FRONT_AUTH_NONE,     /* whoever asks is answered */
     FRONT_AUTH_OPTIONAL, /* the handler looks itself */
     FRONT_AUTH_CERT,     /* a verified TLS client certificate, else 401 */
+    FRONT_AUTH_RENEWAL,  /* the same, or one good for its own renewal only
+                          * (exchange_tls.renewal_cert) */
     FRONT_AUTH_ANY,      /* a certificate, or an Authorization field, else 401
                           * with a challenge; only over TLS, else 403 */
 };
@@ -89,8 +91,8 @@ void front_fail(struct front_request *request, enum bv_err err,
 /* front_status maps an error to an HTTP status: the one table of this. */
 uint16_t front_status(enum bv_err err);
 
-/* front_trust_name: for the log: "own", the manufacturer's name, "none", or
- * "plain" without TLS. */
+/* front_trust_name: for the log: "own", the manufacturer's name, "renewal" (a
+ * certificate good for nothing else), "none", or "plain" without TLS. */
 const char *front_trust_name(const struct exchange_tls *tls);
 
 /* front_core_request fills door, request_id, peer, trust, trust_name,

@@ -148,6 +148,10 @@ check_auth(const struct front_route *route, const struct exchange *exchange)
         return BV_OK;
     case FRONT_AUTH_CERT:
         return has_cert ? BV_OK : BV_E_UNAUTHENTICATED;
+    case FRONT_AUTH_RENEWAL:
+        return has_cert || exchange->tls->renewal_cert.len > 0
+                   ? BV_OK
+                   : BV_E_UNAUTHENTICATED;
     case FRONT_AUTH_ANY:
         break;
     }

@@ -27,9 +27,13 @@ struct exchange_tls {
     enum net_trust trust;
     const char *trust_name; /* which manufacturer, else "" */
     struct span peer_cert;  /* DER of the verified leaf; empty if none */
-    struct span binding;    /* TLS 1.2: tls-unique (RFC 5929 3), only with the
-                             * extended master secret; 1.3: tls-exporter, 32
-                             * octets (RFC 9266). Empty if there is none. */
+    /* A certificate of ours that proves its key but not that its holder may
+     * come in: past its end, or not for TLS clients (see tls_settings). All a
+     * door may do with it is renew it; trust and peer_cert are as without. */
+    struct span renewal_cert;
+    struct span binding; /* TLS 1.2: tls-unique (RFC 5929 3), only with the
+                          * extended master secret; 1.3: tls-exporter, 32
+                          * octets (RFC 9266). Empty if there is none. */
     bool binding_is_exporter;
     uint16_t version; /* 0x0303, 0x0304 */
 };

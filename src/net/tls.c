@@ -349,7 +349,8 @@ note_facts(struct tls_conn *conn)
     int len = i2d_X509(cert, &conn->peer_der);
     if (len <= 0)
         return BV_E_NO_MEMORY;
-    facts->peer_cert = span_of(conn->peer_der, (size_t)len);
+    *(conn->verdict.renewal_only ? &facts->renewal_cert : &facts->peer_cert) =
+        span_of(conn->peer_der, (size_t)len);
     facts->trust = conn->verdict.trust;
     facts->trust_name = conn->verdict.name;
     return BV_OK;

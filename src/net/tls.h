@@ -34,6 +34,11 @@ struct tls_settings {
     struct span own_pem;   /* our issuing CAs and roots */
     const struct tls_anchors *manufacturers;
     size_t num_manufacturers;
+    /* Own certificates that are let through as exchange_tls.renewal_cert:
+     * those past their end by up to so many seconds (0: none), and those whose
+     * usages do not have TLS clients among them. */
+    int64_t own_expired_s;
+    bool own_any_usage;
     struct span staple; /* OCSP answer for our certificate, DER; or empty */
 };
 

@@ -2,7 +2,9 @@
 
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/auto.h"
 
@@ -68,7 +70,9 @@ enum bv_err
 tls_trust_init(struct tls_trust *trust, OSSL_LIB_CTX *lib,
                const struct tls_settings *settings)
 {
-    *trust = (struct tls_trust){.lib = lib};
+    *trust = (struct tls_trust){.lib = lib,
+                                .own_expired_s = settings->own_expired_s,
+                                .own_any_usage = settings->own_any_usage};
     if (settings->own_pem.len > 0)
         BV_TRY(load_store(lib, settings->own_pem, &trust->own));
     return load_vendors(trust, settings);
@@ -121,13 +125,68 @@ check_vendor(const struct tls_trust *trust, const struct tls_vendor *vendor,
     return error != X509_V_OK ? error : X509_V_ERR_UNSPECIFIED;
 }
 
-static int
+static void
 accept_as(X509_STORE_CTX *ctx, struct tls_verdict *verdict,
           enum net_trust trust, const char *name)
 {
-    *verdict = (struct tls_verdict){trust, name, BV_OK};
+    *verdict = (struct tls_verdict){.trust = trust, .name = name};
     X509_STORE_CTX_set_error(ctx, X509_V_OK);
-    return 1;
+}
+
+/* --- what an own certificate is forgiven --- */
+
+struct leniency {
+    const struct tls_trust *trust;
+    bool used;
+};
+
+static bool
+expired_lately(const X509 *cert, int64_t grace_s)
+{
+    time_t limit = time(NULL) - (time_t)grace_s;
+    return grace_s > 0 && X509_cmp_time(X509_get0_notAfter(cert), &limit) > 0;
+}
+
+/* Its key may sign (the handshake proves that it does), but EKU says for
+ * other protocols. */
+static bool
+may_sign(X509 *cert)
+{
+    return (X509_get_key_usage(cert) & KU_DIGITAL_SIGNATURE) != 0;
+}
+
+static int
+on_error(int ok, X509_STORE_CTX *ctx)
+{
+    struct leniency *leniency = X509_STORE_CTX_get_app_data(ctx);
+    X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
+    int error = X509_STORE_CTX_get_error(ctx);
+    bool forgiven = false;
+    if (ok || X509_STORE_CTX_get_error_depth(ctx) != 0 || cert == NULL)
+        return ok;
+    if (error == X509_V_ERR_CERT_HAS_EXPIRED)
+        forgiven = expired_lately(cert, leniency->trust->own_expired_s);
+    else if (error == X509_V_ERR_INVALID_PURPOSE)
+        forgiven = leniency->trust->own_any_usage && may_sign(cert);
+    leniency->used |= forgiven;
+    return forgiven;
+}
+
+static bool
+verify_own(const struct tls_trust *trust, X509_STORE_CTX *ctx,
+           struct tls_verdict *ret_verdict)
+{
+    struct leniency leniency = {.trust = trust};
+    X509_STORE_CTX_set_app_data(ctx, &leniency);
+    X509_STORE_CTX_set_verify_cb(ctx, on_error);
+    bool ok = X509_verify_cert(ctx) == 1;
+    X509_STORE_CTX_set_app_data(ctx, NULL);
+    if (!ok)
+        return false;
+    accept_as(ctx, ret_verdict, leniency.used ? NET_TRUST_NONE : NET_TRUST_OWN,
+              "");
+    ret_verdict->renewal_only = leniency.used;
+    return true;
 }
 
 int
@@ -136,23 +195,25 @@ tls_trust_check(const struct tls_trust *trust, X509_STORE_CTX *ctx,
 {
     int error = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
     if (trust->own != NULL) {
-        if (X509_verify_cert(ctx) == 1)
-            return accept_as(ctx, ret_verdict, NET_TRUST_OWN, "");
+        if (verify_own(trust, ctx, ret_verdict))
+            return 1;
         error = X509_STORE_CTX_get_error(ctx);
     }
     bool own_expired = error == X509_V_ERR_CERT_HAS_EXPIRED;
     for (size_t i = 0; i < trust->num_vendors && is_stranger(error); i++) {
         error = check_vendor(trust, &trust->vendors[i], ctx);
-        if (error == X509_V_OK)
-            return accept_as(ctx, ret_verdict, NET_TRUST_MANUFACTURER,
-                             trust->vendors[i].name);
+        if (error != X509_V_OK)
+            continue;
+        accept_as(ctx, ret_verdict, NET_TRUST_MANUFACTURER,
+                  trust->vendors[i].name);
+        return 1;
     }
     /* Whatever stands in the way of building a chain, what the client needs
      * to know is that nobody here knows its CA. */
     if (is_stranger(error) || error == X509_V_OK)
         error = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
     *ret_verdict = (struct tls_verdict){
-        NET_TRUST_NONE, "", own_expired ? BV_E_EXPIRED : BV_E_REFUSED};
+        .name = "", .failure = own_expired ? BV_E_EXPIRED : BV_E_REFUSED};
     X509_STORE_CTX_set_error(ctx, error);
     return 0;
 }

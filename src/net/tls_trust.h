@@ -18,6 +18,8 @@ struct tls_trust {
     X509_STORE *own;
     struct tls_vendor *vendors;
     size_t num_vendors;
+    int64_t own_expired_s;
+    bool own_any_usage;
 };
 
 /* tls_trust_init: BAD_CONFIG when a set does not parse or is empty (own may
@@ -29,6 +31,7 @@ void tls_trust_done(struct tls_trust *trust);
 struct tls_verdict {
     enum net_trust trust;
     const char *name;    /* of the vendor, else "" */
+    bool renewal_only;   /* an own one; trust is NONE */
     enum bv_err failure; /* OK, EXPIRED (an own one), REFUSED */
 };
 

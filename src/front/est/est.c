@@ -302,6 +302,16 @@ read_credential(const struct front_request *request, uint8_t *buf,
 /* Room for a core_request: CSR, peer certificate, credential, small fields. */
 #define ASK_MAX (LIMIT_CSR + LIMIT_CERT + CREDENTIAL_MAX + 1024)
 
+/* Core decides by its profile whether it may renew itself. */
+static void
+use_renewal_cert(const struct exchange_tls *tls, struct core_request *ask)
+{
+    if (ask->trust != CORE_TRUST_NONE || tls->renewal_cert.len == 0)
+        return;
+    ask->trust = CORE_TRUST_OWN;
+    ask->peer_cert = tls->renewal_cert;
+}
+
 static enum bv_err
 ask_core(struct est_door *door, struct front_request *request, enum core_op op,
          struct span csr)
@@ -315,6 +325,8 @@ ask_core(struct est_door *door, struct front_request *request, enum core_op op,
     front_core_request(request, CORE_DOOR_EST, &ask);
     ask.op = op;
     ask.csr = csr;
+    if (op == CORE_REENROLL)
+        use_renewal_cert(request->exchange->tls, &ask);
     BV_TRY(span_copy_str(request->segment, ask.label, sizeof(ask.label)));
     read_credential(request, credential, &ask);
     core_request_encode(&out, &ask);
@@ -370,7 +382,7 @@ handle_enroll(void *ctx, struct front_request *request)
 static const struct front_route ROUTES[] = {
     POST_("simpleenroll", EST_TYPE_PKCS10, handle_enroll, FRONT_AUTH_ANY,
           CORE_ENROLL),
-    POST_("simplereenroll", EST_TYPE_PKCS10, handle_enroll, FRONT_AUTH_CERT,
+    POST_("simplereenroll", EST_TYPE_PKCS10, handle_enroll, FRONT_AUTH_RENEWAL,
           CORE_REENROLL),
     POST_("serverkeygen", EST_TYPE_PKCS10, handle_enroll, FRONT_AUTH_ANY,
           CORE_KEYGEN),

@@ -143,7 +143,7 @@ pem_of(X509 *cert, EVP_PKEY *key)
 /* --- the server --- */
 
 static struct tls *
-make_tls(void)
+make_tls(const struct server *server)
 {
     char *key = pem_of(NULL, pki.server.key);
     char *chain = pem_of(pki.server.cert, NULL);
@@ -158,6 +158,8 @@ make_tls(void)
                                     .own_pem = span_str(own),
                                     .manufacturers = makers,
                                     .num_manufacturers = 2,
+                                    .own_expired_s = server->own_expired_s,
+                                    .own_any_usage = server->own_any_usage,
                                     .staple = SPAN_LIT("0staple")};
     struct tls *tls = NULL;
     enum bv_err err = tls_new(&settings, &tls);
@@ -189,6 +191,8 @@ reply_facts(struct exchange *exchange)
     sink_str(&out, exchange->tls->trust_name);
     sink_str(&out, " cert=");
     sink_dec(&out, exchange->tls->peer_cert.len);
+    sink_str(&out, " renewal=");
+    sink_dec(&out, exchange->tls->renewal_cert.len);
     sink_str(&out, " binding=");
     sink_hex(&out, exchange->tls->binding);
     sink_str(&out, ";");
@@ -296,7 +300,7 @@ on_order(void *ctx, unsigned events)
     if (order == 's')
         server->asked = true;
     if (order == 'r') {
-        struct tls *tls = make_tls();
+        struct tls *tls = make_tls(server);
         net_set_tls(server->net, tls);
         tls_unref(tls);
     }
@@ -340,7 +344,7 @@ set_up(struct server *server)
     MUST(loop_watch_new(server->loop, server->orders[0], LOOP_READ, on_order,
                         server, &server->watch));
     if (server->secure) {
-        struct tls *tls = make_tls();
+        struct tls *tls = make_tls(server);
         net_set_tls(server->net, tls);
         tls_unref(tls);
     }

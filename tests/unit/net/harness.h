@@ -39,6 +39,8 @@ struct server {
     struct net *net;
     struct net_limits limits;
     bool secure;
+    int64_t own_expired_s; /* of tls_settings, as is own_any_usage */
+    bool own_any_usage;
     struct tls *tls;
     int port;
     int orders[2];  /* a pipe: one octet is one order */

@@ -114,6 +114,47 @@ test_refused_certificates(void **state)
     }
 }
 
+/* What is forgiven comes in as good for a renewal only, never as "own"; and
+ * nothing else is forgiven with it. */
+static void
+check_lenient(int version, const struct issued *who, int64_t expired_s,
+              bool any_usage, bool in)
+{
+    struct server server;
+    struct tls_client client;
+    server_init(&server, true);
+    server.own_expired_s = expired_s;
+    server.own_any_usage = any_usage;
+    server_start(&server);
+    tls_client_open(&client, &server, version, who, NULL);
+    tls_client_ask(&client, FACTS, text, sizeof(text));
+    if (in) {
+        assert_non_null(strstr(text, "trust=0 name= cert=0 renewal="));
+        assert_null(strstr(text, "renewal=0 "));
+    } else {
+        assert_string_equal(text, "");
+    }
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
+test_a_certificate_good_for_renewal_only(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    const int64_t hour = 3600; /* it ended a minute ago */
+    for (int i = 0; i < 2; i++) {
+        check_lenient(versions[i], &pki.expired, hour, false, true);
+        check_lenient(versions[i], &pki.expired, 30, false, false);
+        check_lenient(versions[i], &pki.expired, 0, true, false);
+        check_lenient(versions[i], &pki.server_eku, 0, true, true);
+        check_lenient(versions[i], &pki.server_eku, hour, false, false);
+        check_lenient(versions[i], &pki.foreign, hour, true, false);
+        check_lenient(versions[i], &pki.critical, hour, true, false);
+        check_lenient(versions[i], &pki.by_root, hour, true, false);
+    }
+}
+
 static void
 test_no_session_is_ever_resumed(void **state)
 {
@@ -549,6 +590,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_trust_and_binding),
         cmocka_unit_test(test_refused_certificates),
+        cmocka_unit_test(test_a_certificate_good_for_renewal_only),
         cmocka_unit_test(test_no_session_is_ever_resumed),
         cmocka_unit_test(test_suites),
         cmocka_unit_test(test_old_versions_are_refused),

@@ -1,0 +1,322 @@
+/* Renewals that are not the ordinary one: by an RA for a device, after the end,
+ * by a certificate that is not for TLS clients. */
+#include "fixture.h"
+
+#include <stdio.h>
+
+#include "wire/cert.h"
+#include "wire/der.h"
+#include "wire/san.h"
+
+static struct fixture f;
+static uint8_t csr_buf[8192];
+
+static int
+setup(void **state)
+{
+    fixture_open(&f);
+    return 0;
+}
+
+static int
+teardown(void **state)
+{
+    fixture_close(&f);
+    return 0;
+}
+
+#define expect(err, r)                                                         \
+    do {                                                                       \
+        enum bv_err got_ = fixture_run(&f, r);                                 \
+        if (got_ != (err))                                                     \
+            fail_msg("%d: got %s (%s), want %s", __LINE__, err_name(got_),     \
+                     f.reply.detail, err_name(err));                           \
+    } while (0)
+
+static struct core_request
+ask(enum core_op op, struct key *key, const char *cn, struct span san)
+{
+    return fixture_request(
+        op, fixture_csr(key, cn, san, SPAN_EMPTY, csr_buf, sizeof csr_buf));
+}
+
+static struct core_request
+with_own(enum core_op op, struct key *key, const char *cn, struct span peer)
+{
+    struct core_request r = ask(op, key, cn, SPAN_EMPTY);
+    r.trust = CORE_TRUST_OWN;
+    r.peer_cert = peer;
+    return r;
+}
+
+/* enrolled: a certificate of profile (its label), by a claim code of group. */
+static struct span
+enrolled(struct key *key, const char *cn, const char *group,
+         const char *profile, uint8_t buf[2048])
+{
+    char secret[64];
+    fixture_token(&f, group == NULL ? cn : NULL, group, 1, secret);
+    struct core_request r = ask(CORE_ENROLL, key, cn, SPAN_EMPTY);
+    r.secret = span_str(secret);
+    strcpy(r.label, profile);
+    expect(BV_OK, &r);
+    memcpy(buf, f.reply.cert.data, f.reply.cert.len);
+    return span_of(buf, f.reply.cert.len);
+}
+
+/* An RA: gateway "ra1" of group "barn". */
+static struct span
+make_ra(struct key *key, uint8_t buf[2048])
+{
+    struct profile *p = fixture_profile(&f, "client");
+    p->eku[p->num_eku++] = PROFILE_EKU_CMC_RA;
+    fixture_profile(&f, "device")->allow_ra = true;
+    return enrolled(key, "ra1", "barn", "client", buf);
+}
+
+static void
+test_ra_enrols_devices(void **state)
+{
+    uint8_t ra_der[2048];
+    struct cert cert;
+    bv_auto(key) struct key *ra_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    struct span ra = make_ra(ra_key, ra_der);
+
+    struct core_request r = with_own(CORE_ENROLL, key, "d1", ra);
+    strcpy(r.label, "device");
+    expect(BV_OK, &r);
+    assert_string_equal(f.reply.device, "d1");
+    assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+    assert_true(key_match_spki(key, cert.spki.whole));
+    (void)fixture_admin(&f, "{\"verb\":\"device.show\",\"args\":{\"name\":"
+                            "\"d1\"}}");
+    assert_non_null(strstr(f.json, "\"group\":\"barn\""));
+    (void)fixture_admin(&f, "{\"verb\":\"audit.list\",\"args\":{}}");
+    assert_non_null(strstr(f.json, "\"auth\":\"ra-cert\""));
+    assert_non_null(strstr(f.json, "\"actor_id\":\"ra1\""));
+    expect(BV_OK, &r); /* the same again */
+    assert_true(f.reply.repeated);
+    /* and replaces what the device has */
+    bv_auto(key) struct key *next = fixture_key();
+    r = with_own(CORE_ENROLL, next, "d1", ra);
+    expect(BV_OK, &r);
+}
+
+/* What the device signed was bound to its own connection, with the RA. */
+static void
+test_ra_binding_is_not_compared(void **state)
+{
+    uint8_t ra_der[2048];
+    bv_auto(key) struct key *ra_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    struct span ra = make_ra(ra_key, ra_der);
+    fixture_profile(&f, "device")->binding = PROFILE_BINDING_REQUIRE;
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, SPAN_LIT("b3RoZXI="),
+                                 csr_buf, sizeof csr_buf));
+    r.trust = CORE_TRUST_OWN;
+    r.peer_cert = ra;
+    r.binding = SPAN_LIT("this connection");
+    expect(BV_OK, &r);
+}
+
+static void
+test_ra_has_bounds(void **state)
+{
+    uint8_t ra_der[2048], other_der[2048], plain_der[2048];
+    bv_auto(key) struct key *ra_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *other_key = fixture_key();
+    bv_auto(key) struct key *plain_key = fixture_key();
+    struct span ra = make_ra(ra_key, ra_der);
+    (void)enrolled(other_key, "cow", "shed", "device", other_der);
+    struct span plain = enrolled(plain_key, "d9", "barn", "device", plain_der);
+
+    /* a profile that takes no RAs, a label there is not */
+    struct core_request r = with_own(CORE_ENROLL, key, "d1", ra);
+    strcpy(r.label, "gateway");
+    expect(BV_E_REFUSED, &r);
+    strcpy(r.label, "nothing");
+    expect(BV_E_NOT_FOUND, &r);
+    /* a device of another group */
+    r = with_own(CORE_ENROLL, key, "cow", ra);
+    expect(BV_E_REFUSED, &r);
+    assert_non_null(strstr(f.reply.detail, "group"));
+    r = with_own(CORE_REENROLL, key, "cow", ra);
+    expect(BV_E_REFUSED, &r);
+    /* keys made here */
+    fixture_profile(&f, "device")->server_keygen = true;
+    fixture_profile(&f, "device")->server_keygen_plain = true;
+    r = with_own(CORE_KEYGEN, key, "d1", ra);
+    expect(BV_E_REFUSED, &r);
+    /* without cmcRA nobody asks for others */
+    r = with_own(CORE_ENROLL, key, "d1", plain);
+    expect(BV_E_REFUSED, &r);
+    /* a key that is another device's; a CSR without its key's signature */
+    r = with_own(CORE_ENROLL, other_key, "d1", ra);
+    expect(BV_E_BAD_KEY, &r);
+    r = with_own(CORE_ENROLL, key, "d1", ra);
+    csr_buf[r.csr.len - 3] ^= 1;
+    expect(BV_E_BAD_SIGNATURE, &r);
+    /* blocked, revoked */
+    r = with_own(CORE_ENROLL, key, "d1", ra);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.block\",\"args\":{\"name\":\"ra1\"}}");
+    expect(BV_E_REFUSED, &r);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.unblock\",\"args\":{\"name\":\"ra1\"}}");
+    expect(BV_OK, &r);
+    (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":"
+                            "\"ra1\",\"reason\":\"superseded\"}}");
+    r = with_own(CORE_ENROLL, key, "d2", ra);
+    expect(BV_E_REVOKED, &r);
+}
+
+static void
+test_ra_makes_no_ras(void **state)
+{
+    char problem[200] = "";
+    struct profile p;
+    assert_int_equal(profile_default("device", &p), BV_OK);
+    strcpy(p.ca, "issuing");
+    p.allow_ra = true;
+    assert_int_equal(profile_check(&p, problem, sizeof problem), BV_OK);
+    p.eku[p.num_eku++] = PROFILE_EKU_CMC_RA;
+    assert_int_equal(profile_check(&p, problem, sizeof problem),
+                     BV_E_BAD_CONFIG);
+    assert_non_null(strstr(problem, "RA"));
+}
+
+static void
+test_ra_renews_for_devices(void **state)
+{
+    uint8_t ra_der[2048], old_der[2048];
+    struct cert old, cert;
+    bv_auto(key) struct key *ra_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span ra = make_ra(ra_key, ra_der);
+    struct core_request r = with_own(CORE_REENROLL, key, "d1", ra);
+    expect(BV_E_REFUSED, &r); /* nothing to renew yet */
+    struct span own = enrolled(key, "d1", "barn", "device", old_der);
+    assert_int_equal(cert_parse(own, &old), BV_OK);
+    r = with_own(CORE_REENROLL, next, "d1", ra);
+    expect(BV_OK, &r);
+    assert_string_equal(f.reply.device, "d1");
+    assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+    assert_true(span_eq(cert.subject, old.subject));
+    /* the RA's own goes on as a device's does */
+    r = with_own(CORE_REENROLL, ra_key, "ra1", ra);
+    expect(BV_OK, &r);
+    assert_string_equal(f.reply.profile, "client");
+    /* nothing good left to renew */
+    (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":"
+                            "\"d1\",\"reason\":\"superseded\"}}");
+    bv_auto(key) struct key *last = fixture_key();
+    r = with_own(CORE_REENROLL, last, "d1", ra);
+    expect(BV_E_REFUSED, &r);
+}
+
+static void
+test_after_the_end(void **state)
+{
+    const int64_t life = INT64_C(90) * 86400;
+    uint8_t der[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span own = enrolled(key, "d1", NULL, "device", der);
+    struct core_request r = with_own(CORE_REENROLL, next, "d1", own);
+    fixture_time += life;
+    expect(BV_E_EXPIRED, &r); /* as it comes */
+    fixture_profile(&f, "device")->renew_after_expiry = 3600;
+    struct core_request first = with_own(CORE_ENROLL, next, "d1", own);
+    expect(BV_E_EXPIRED, &first); /* for a renewal only */
+    r = with_own(CORE_REENROLL, next, "d1", own);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.block\",\"args\":{\"name\":\"d1\"}}");
+    expect(BV_E_REFUSED, &r);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.unblock\",\"args\":{\"name\":\"d1\"}}");
+    fixture_time += 3599; /* the last second */
+    expect(BV_OK, &r);
+    fixture_time += 1;
+    bv_auto(key) struct key *late = fixture_key();
+    r = with_own(CORE_REENROLL, late, "d1", own);
+    expect(BV_E_EXPIRED, &r);
+}
+
+static void
+test_after_the_end_revoked_stays_revoked(void **state)
+{
+    uint8_t der[2048], held_der[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *held_key = fixture_key();
+    struct span own = enrolled(key, "d1", NULL, "device", der);
+    struct span held = enrolled(held_key, "d2", NULL, "device", held_der);
+    fixture_profile(&f, "device")->renew_after_expiry = 3600;
+    (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":"
+                            "\"d1\",\"reason\":\"superseded\"}}");
+    (void)fixture_admin(
+        &f, "{\"verb\":\"cert.hold\",\"args\":{\"device\":\"d2\"}}");
+    fixture_time += INT64_C(90) * 86400;
+    fixture_tick(&f); /* a CRL forgets the expired */
+    struct core_request r = with_own(CORE_REENROLL, key, "d1", own);
+    expect(BV_E_REVOKED, &r);
+    r = with_own(CORE_REENROLL, held_key, "d2", held);
+    expect(BV_E_REVOKED, &r);
+}
+
+static void
+test_a_server_renews_itself(void **state)
+{
+    uint8_t der[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span own = enrolled(key, "www.example", NULL, "server", der);
+    struct core_request r = with_own(CORE_REENROLL, next, "www.example", own);
+    expect(BV_OK, &r);
+    r = with_own(CORE_ENROLL, next, "www.example", own);
+    strcpy(r.label, "server");
+    expect(BV_E_REFUSED, &r);
+    fixture_profile(&f, "server")->renew_without_client_auth = false;
+    bv_auto(key) struct key *last = fixture_key();
+    r = with_own(CORE_REENROLL, last, "www.example", own);
+    expect(BV_E_REFUSED, &r);
+    assert_non_null(strstr(f.reply.detail, "TLS clients"));
+}
+
+static void
+test_san_may_have_to_be_repeated(void **state)
+{
+    uint8_t der[2048];
+    struct cert old;
+    bv_auto(key) struct key *key = fixture_key();
+    struct span own = enrolled(key, "www.example", NULL, "server", der);
+    assert_int_equal(cert_parse(own, &old), BV_OK);
+    fixture_profile(&f, "server")->renew_needs_san = true;
+    struct core_request r = with_own(CORE_REENROLL, key, "www.example", own);
+    expect(BV_E_REFUSED, &r);
+    r = ask(CORE_REENROLL, key, "www.example", old.san);
+    r.trust = CORE_TRUST_OWN;
+    r.peer_cert = own;
+    expect(BV_OK, &r);
+}
+
+int
+main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(test_ra_enrols_devices),
+        T(test_ra_binding_is_not_compared),
+        T(test_ra_has_bounds),
+        cmocka_unit_test(test_ra_makes_no_ras),
+        T(test_ra_renews_for_devices),
+        T(test_after_the_end),
+        T(test_after_the_end_revoked_stays_revoked),
+        T(test_a_server_renews_itself),
+        T(test_san_may_have_to_be_repeated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
