@@ -12,8 +12,10 @@
 
 #include "base/clock.h"
 #include "core/ca.h"
+#include "core/cas.h"
 #include "pki/note.h"
 #include "proc/users.h"
+#include "store/sqlite.h"
 #include "wire/pem.h"
 
 #define CERT_PEM_MAX (2 * LIMIT_CERT)
@@ -24,6 +26,7 @@ struct work {
     char *problem;
     struct install_keys keys;
     uint8_t root_der[LIMIT_CERT], ca_der[LIMIT_CERT];
+    uint8_t serials[2][SERIAL_LEN]; /* of root and issuing CA */
     struct span root, ca;
     char url[CORE_URL_MAX];
 };
@@ -166,7 +169,7 @@ struct to_issue {
     const char *profile, *cn_tail;
     int64_t life;
     struct key *subject, *issuer_key;
-    struct span issuer_cert;
+    struct span issuer_cert, serial;
 };
 
 static enum bv_err
@@ -190,6 +193,7 @@ issue(const struct work *w, const struct to_issue *what, struct sink *out)
         .spki = sink_view(&spki),
         .issuer_cert = what->issuer_cert,
         .issuer_key = what->issuer_key,
+        .serial = what->serial,
         .now = clock_wall(),
         .crl_url = urls ? crl : NULL,
         .issuer_url = urls ? cer : NULL,
@@ -207,8 +211,12 @@ make_root(struct work *w)
     const struct install *in = w->install;
     BV_TRY(make_key(w, in->root, "ca/root.key", &w->keys.root));
     struct sink out = SINK_ARRAY(w->root_der);
-    const struct to_issue what = {"root",       "Root CA",    in->root_life,
-                                  w->keys.root, w->keys.root, SPAN_EMPTY};
+    const struct to_issue what = {.profile = "root",
+                                  .cn_tail = "Root CA",
+                                  .life = in->root_life,
+                                  .subject = w->keys.root,
+                                  .issuer_key = w->keys.root,
+                                  .serial = SPAN_ARRAY(w->serials[0])};
     BV_TRY(issue(w, &what, &out));
     w->root = sink_view(&out);
     return put_pem(w, "ca/root.crt", PEM_CERTIFICATE, w->root);
@@ -220,11 +228,35 @@ make_issuing(struct work *w)
     const struct install *in = w->install;
     BV_TRY(make_key(w, in->ca, "ca/issuing.key", &w->keys.ca));
     struct sink out = SINK_ARRAY(w->ca_der);
-    const struct to_issue what = {"intermediate", "Issuing CA", in->ca_life,
-                                  w->keys.ca,     w->keys.root, w->root};
+    const struct to_issue what = {.profile = "intermediate",
+                                  .cn_tail = "Issuing CA",
+                                  .life = in->ca_life,
+                                  .subject = w->keys.ca,
+                                  .issuer_key = w->keys.root,
+                                  .issuer_cert = w->root,
+                                  .serial = SPAN_ARRAY(w->serials[1])};
     BV_TRY(issue(w, &what, &out));
     w->ca = sink_view(&out);
     return put_pem(w, "ca/issuing.crt", PEM_CERTIFICATE, w->ca);
+}
+
+/* The store knows these certificates like all others: it gives the numbers. */
+static enum bv_err
+take_serials(struct work *w)
+{
+    char path[CONFIG_PATH_MAX + 16], problem[300] = "";
+    const struct store_sqlite_options options = {.create = true};
+    struct store store;
+    (void)snprintf(path, sizeof(path), "%s/db/brevet.db", w->dir);
+    enum bv_err err =
+        store_sqlite_open(path, &options, &store, problem, sizeof(problem));
+    if (err != BV_OK)
+        return bad(w, err, "the database could not be made: %s", problem);
+    err = cas_serials(&store, w->serials, 2);
+    store.close(store.ctx);
+    return err == BV_OK ? BV_OK
+                        : bad(w, err, "no serial numbers could be made: %s",
+                              err_text(err));
 }
 
 /* Somebody else signs: their root comes back with the certificate. */
@@ -277,11 +309,15 @@ put_ca(struct sink *out, const struct work *w, const char *name, bool chain)
     if (chain)
         sink_str(out, "    chain = {\"ca/root.crt\"}\n");
     else /* its key may be away for months */
-        sink_str(out, "    crl-every = \"30d\"\n    crl-life = \"365d\"\n");
+        sink_str(out, "    crl-every = \"30d\"\n    crl-life = \"365d\"\n"
+                      "    ocsp-life = \"365d\"\n");
     if (w->url[0] != '\0') {
         (void)snprintf(tail, sizeof(tail), "/crl/%s.crl", name);
         put_setting(out, "    crl-url", w->url, tail);
-        put_setting(out, "    ocsp-url", w->url, "/ocsp");
+        /* No OCSP URL in what a root signs: it would point to nobody once the
+         * key has been away for long. Its CRL tells. */
+        if (chain)
+            put_setting(out, "    ocsp-url", w->url, "/ocsp");
         (void)snprintf(tail, sizeof(tail), "/ca/%s.cer", name);
         put_setting(out, "    issuer-url", w->url, tail);
     }
@@ -492,6 +528,7 @@ make_all(struct work *w)
     if (w->install->external_root) {
         BV_TRY(make_request(w));
     } else {
+        BV_TRY(take_serials(w));
         BV_TRY(make_root(w));
         BV_TRY(make_issuing(w));
         BV_TRY(install_first_run(w->dir, &w->keys, span_str(w->install->secret),

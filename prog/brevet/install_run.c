@@ -125,8 +125,10 @@ open_store(struct first_run *r)
 static enum bv_err
 open_core(struct first_run *r)
 {
-    const struct core_calls calls = {r, ignore_reply, ignore_admin,
-                                     ignore_files, NULL};
+    const struct core_calls calls = {.user = r,
+                                     .reply = ignore_reply,
+                                     .admin_reply = ignore_admin,
+                                     .files_changed = ignore_files};
     char path[CONFIG_PATH_MAX];
     BV_TRY(config_path(r->config, "db/status.map", path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);

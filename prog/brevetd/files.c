@@ -425,12 +425,11 @@ add_for_signer(const struct maker *m)
     const struct config *config = m->files->config;
     for (size_t i = 0; i < config->core.num_cas; i++) {
         const char *name = config->cas[i].name;
-        if (config->cas[i].offline)
-            continue;
         char ocsp[CONFIG_PATH_MAX];
         (void)snprintf(ocsp, sizeof(ocsp), "ca/ocsp-%s.pem", name);
-        BV_TRY(add(m, "key:", name, config->ca_files[i].key + strlen("file:"),
-                   false));
+        if (!config->cas[i].offline)
+            BV_TRY(add(m, "key:", name,
+                       config->ca_files[i].key + strlen("file:"), false));
         BV_TRY(add(m, "ocsp:", name, ocsp, true));
     }
     BV_TRY(add(m, "key:", "log", "ca/log.key", false));

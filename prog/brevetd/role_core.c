@@ -97,8 +97,10 @@ open_store(struct deciding *d)
 static enum bv_err
 open_core(struct deciding *d)
 {
-    const struct core_calls calls = {d, on_reply, on_admin_reply,
-                                     on_files_changed, NULL};
+    const struct core_calls calls = {.user = d,
+                                     .reply = on_reply,
+                                     .admin_reply = on_admin_reply,
+                                     .files_changed = on_files_changed};
     char path[CONFIG_PATH_MAX], problem[400] = "";
     BV_TRY(config_path(d->role->material.config, "db/status.map", path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

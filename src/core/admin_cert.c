@@ -200,6 +200,10 @@ change_one(struct admin_call *call, int reason,
                                  ? "only a hold can be released"
                                  : "it is revoked already, for "
                                    "another reason");
+    if (err == BV_E_REFUSED)
+        return admin_problem(call, err,
+                             "a root, and what another CA issued, is not "
+                             "revoked here: tell those who trust it");
     BV_TRY(err);
     *ret_num = changed;
     return BV_OK;

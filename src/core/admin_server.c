@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "core/admin.h"
 #include "core/batch.h"
+#include "core/cas.h"
 #include "core/crl.h"
 #include "core/infra.h"
 #include "core/sign.h"
@@ -57,8 +58,14 @@ findings(struct core *core)
     if (core->signer == NULL)
         add_finding(list, "the signer is not there, so nothing is signed: see "
                           "the log");
-    for (size_t i = 0; i < core->num_issuers; i++)
+    for (size_t i = 0; i < core->num_issuers; i++) {
         find_late_crl(list, &core->issuers[i], now);
+        if (cas_is_revoked(core, &core->issuers[i]))
+            add_finding(list,
+                        "the certificate of CA %s is revoked, so it issues "
+                        "nothing: put a new CA in its place",
+                        core->issuers[i].config->name);
+    }
     return list;
 }
 

@@ -211,6 +211,7 @@ static bool
 makes_cert(const struct audit_event *event)
 {
     return event->outcome == AUDIT_OK && (event->action == AUDIT_CERT_ISSUE ||
+                                          event->action == AUDIT_CA_CERT ||
                                           event->action == AUDIT_OCSP_CERT ||
                                           event->action == AUDIT_TLS_CERT);
 }

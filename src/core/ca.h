@@ -16,9 +16,9 @@ struct ca_spec {
     struct span san;         /* GeneralNames DER; may be empty */
     struct span issuer_cert; /* DER; empty: self-signed */
     struct key *issuer_key;  /* signs; must be issuer_cert's (or spki's) */
-    struct span serial;      /* magnitude; empty: 17 octets, random. The
-                              * daemon's own serials begin with 0x42, these
-                              * with 0x41: they never meet */
+    struct span serial;      /* magnitude; empty: 17 octets, random, beginning
+                              * with 0x41: they never meet those of a store
+                              * (core/cas.h), which begin with 0x42 */
     int64_t now;             /* Unix seconds */
     const char *crl_url, *ocsp_url, *issuer_url; /* of the issuer */
 };

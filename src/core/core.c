@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "core/batch.h"
+#include "core/cas.h"
 #include "core/crl.h"
 #include "core/handle.h"
 #include "core/infra.h"
@@ -280,7 +281,7 @@ open_facts(struct core *core, uint8_t db_id[STATUSMAP_ID_LEN])
     BV_TRY(serial_new(core->serial_key, &core->serial));
     BV_TRY(load_issuers(core, core->config, &core->issuers));
     core->num_issuers = core->config->num_cas;
-    return audit_start(core);
+    return core->calls.tool ? BV_OK : audit_start(core);
 }
 
 struct replay {
@@ -419,6 +420,8 @@ open_all(struct core *core, int *map_fd, char *ret_problem, size_t cap)
         *map_fd = -1; /* the map's from here */
         BV_TRY(open_map(core, fd, db_id));
     }
+    (void)snprintf(ret_problem, cap, "the CAs' certificates cannot be listed");
+    BV_TRY(cas_register(core));
     (void)snprintf(ret_problem, cap, "the CRLs cannot be prepared");
     for (size_t i = 0; i < core->num_issuers; i++)
         BV_TRY(crl_open(core, &core->issuers[i]));
@@ -695,6 +698,10 @@ core_reconfigure(struct core *core, const struct core_config *config)
     core->issuers = issuers;
     core->num_issuers = config->num_cas;
     core->config = config;
+    err = cas_register(core);
+    if (err != BV_OK)
+        log_error("the CAs' certificates are not in the inventory err=%s",
+                  err_name(err));
     infra_open(core);
     if (core->signer != NULL)
         hand_over_serial_key(core);

@@ -149,6 +149,7 @@ struct core_calls {
     void (*files_changed)(void *user);
     /* the wall clock, Unix seconds; NULL: the host's */
     int64_t (*now)(void);
+    bool tool; /* no server: a program acts once, the log notes no start */
 };
 
 struct core;

@@ -51,6 +51,7 @@ struct row {
     int reason;
     bool own; /* ours: of the OCSP responder or the listener */
     int64_t revoked_at, not_after;
+    bool root;
     uint8_t serial[LIMIT_SERIAL];
     size_t serial_len;
     uint8_t key_hash[32];
@@ -68,6 +69,7 @@ copy_row(void *user, const struct store_cert *cert)
     row->own = cert->device == 0;
     row->revoked_at = cert->revoked_at;
     row->not_after = cert->not_after;
+    row->root = strcmp(cert->profile, "root") == 0;
     memcpy(row->serial, cert->serial.data, cert->serial.len);
     row->serial_len = cert->serial.len;
     memcpy(row->key_hash, cert->key_hash.data, 32);
@@ -152,6 +154,10 @@ revoke_cert(struct core *core, uint64_t seq, int reason,
     if (reason != REVOKE_RELEASE && revoke_reason_name(reason) == NULL)
         return BV_E_REFUSED;
     BV_TRY(core->store->cert_find(core->store->ctx, seq, copy_row, &row));
+    /* Another's certificate is another's to revoke; a root that says of itself
+     * that it is not to be believed says nothing. */
+    if (row.issuer == 0 || row.root)
+        return BV_E_REFUSED;
     BV_TRY(check_step(row.reason, reason, &changed));
     if (changed) {
         BV_TRY(batch_begin(core));

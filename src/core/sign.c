@@ -1,7 +1,9 @@
 #include "core/sign.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "core/cas.h"
 #include "core/issue.h"
 #include "core/job.h"
 #include "core/sequence.h"
@@ -45,6 +47,12 @@ sign_start(struct core *core, struct job *job, const struct sign_cert *cert,
     struct sink tbs = SINK_ARRAY(buf);
     struct issue_result result;
     struct decision *d = &job->d;
+    if (cas_is_revoked(core, cert->issuer)) {
+        (void)snprintf(job->reply.detail, sizeof job->reply.detail,
+                       "the certificate of CA %.40s is revoked",
+                       cert->issuer->config->name);
+        return BV_E_REFUSED;
+    }
     BV_TRY(sequence_take(core, &d->seq));
     serial_make(core->serial, d->seq, random_u64(), d->serial);
     const struct issue_spec spec = {

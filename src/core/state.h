@@ -16,6 +16,7 @@ struct issuer {
     const struct core_ca *config;
     struct cert cert; /* view into config->cert */
     uint8_t id;       /* store_issuer.id */
+    uint64_t seq;     /* row of its certificate; 0: not known (cas.h) */
     uint8_t key_hash[32];
     uint64_t oracle_seen; /* bit per profile: OpenSSL has seen one of these */
     bool proven;          /* the signer's signature verified once */

@@ -109,6 +109,9 @@ keyring_adopt(struct keyring *ring, struct keyring *from)
         struct keyring_entry *to = &ring->entries[i];
         struct keyring_entry *old = keyring_find(from, span_str(to->name));
         to->ocsp_unsaved = old != NULL && old->ocsp_unsaved;
+        to->ocsp_brought = old != NULL && to->pem.len == 0 &&
+                           to->ocsp_pem.len > 0 &&
+                           !span_eq(old->ocsp_pem, to->ocsp_pem);
         if (!same || old == NULL || !span_eq(old->pem, to->pem) ||
             to->key != NULL)
             continue;

@@ -13,6 +13,8 @@ struct keyring_entry {
     enum bv_err err; /* why key is NULL, once tried */
     bool tried, ocsp_tried;
     bool ocsp_unsaved; /* a new responder key is not on disk yet */
+    bool ocsp_brought; /* the CA's key is away and its responder's file is
+                        * another than before the reload */
 };
 
 struct keyring {

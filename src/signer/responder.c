@@ -30,6 +30,7 @@ struct issuer {
     uint8_t key_hash[HASHES][DIGEST_MAX];
     enum alg_key alg;
     uint8_t id; /* 0: not told yet */
+    bool away;
     struct delegate now;
     struct key *next;
     struct issuer *tail;
@@ -158,6 +159,14 @@ responder_add_ca(struct responder *responder, const char *ca, struct span der)
     issuer->tail = responder->issuers;
     responder->issuers = BV_STEAL(issuer);
     return BV_OK;
+}
+
+void
+responder_set_away(struct responder *responder, const char *ca)
+{
+    struct issuer *issuer = find_by_name(responder, ca);
+    if (issuer != NULL)
+        issuer->away = true;
 }
 
 void
@@ -390,12 +399,18 @@ sign_answer(struct responder *responder, struct issuer *issuer,
 }
 
 static bool
+has_delegate(const struct issuer *issuer, int64_t now)
+{
+    return issuer->now.key != NULL && issuer->now.not_before <= now &&
+           issuer->now.not_after > now;
+}
+
+static bool
 is_ready(const struct responder *responder, const struct issuer *issuer,
          int64_t now)
 {
     return responder->map != NULL && responder->serial != NULL &&
-           issuer->id != 0 && issuer->now.key != NULL &&
-           issuer->now.not_before <= now && issuer->now.not_after > now;
+           issuer->id != 0 && has_delegate(issuer, now);
 }
 
 /* The one issuer of all certificates asked for, or NULL. */
@@ -425,7 +440,7 @@ responder_answer(struct responder *responder, struct span request_der,
         return;
     }
     issuer = find_issuer(responder, &request);
-    if (issuer == NULL) {
+    if (issuer == NULL || (issuer->away && !has_delegate(issuer, now))) {
         answer_error(ret_reply, buf, OCSP_ANSWER_UNAUTHORIZED);
         return;
     }

@@ -8,6 +8,8 @@
  *   speaks for both, and clients refuse such answers whole) -> unauthorized
  *   no responder certificate, or one that has expired, or no map yet
  *                                  -> tryLater
+ *   no responder certificate in force, and the CA's key is away: none will
+ *   come by itself (RFC 5019 2.2.3)  -> unauthorized
  *   a serial that is not ours, a word of 0, a word of another issuer
  *                                  -> unknown
  *   word good / revoked            -> good / revoked with time and reason
@@ -43,6 +45,8 @@ void responder_set_options(struct responder *responder,
  */
 enum bv_err responder_add_ca(struct responder *responder, const char *ca,
                              struct span cert) BV_CHECKED;
+/* responder_set_away: the CA's key is not on this machine. */
+void responder_set_away(struct responder *responder, const char *ca);
 /* responder_set_map takes the map over (frees the one before). */
 void responder_set_map(struct responder *responder, struct statusmap *map);
 /* responder_set_serial: key of pki/serial.h and issuer ids by CA name; names

@@ -102,6 +102,8 @@ serve_ca(struct responder *responder, const struct signer_server_key *key)
     if (pem_find(&text, PEM_CERTIFICATE, &out, &der) != BV_OK ||
         responder_add_ca(responder, key->name, der) != BV_OK)
         return BV_E_BAD_CONFIG;
+    if (key->pem.len == 0)
+        responder_set_away(responder, key->name);
     return BV_OK;
 }
 
@@ -142,7 +144,8 @@ signer_server_new(const struct signer_server_config *config,
 }
 
 /* What is in use stays in use: a responder key that the file on disk does not
- * have yet must not be lost to a reload. */
+ * have yet must not be lost to a reload. Only where the CA's key is away does
+ * the file bring the new ones. */
 static void
 skip_adopted(struct signer_server *server)
 {
@@ -151,8 +154,9 @@ skip_adopted(struct signer_server *server)
 
     for (unsigned i = 0; i < server->ring->count; i++) {
         struct keyring_entry *entry = &server->ring->entries[i];
-        if (responder_current(server->responder, entry->name, &key, &cert) ==
-            BV_OK)
+        if (!entry->ocsp_brought &&
+            responder_current(server->responder, entry->name, &key, &cert) ==
+                BV_OK)
             entry->ocsp_tried = true;
     }
 }

@@ -240,8 +240,11 @@ open_core(struct fixture *f)
 {
     char problem[300] = "", map[128];
     const struct store_sqlite_options options = {.create = true};
-    const struct core_calls calls = {f, on_reply, on_admin, on_files,
-                                     clock_now};
+    const struct core_calls calls = {.user = f,
+                                     .reply = on_reply,
+                                     .admin_reply = on_admin,
+                                     .files_changed = on_files,
+                                     .now = clock_now};
     enum bv_err err = store_sqlite_open(f->path, &options, &f->store, problem,
                                         sizeof problem);
     if (err != BV_OK)

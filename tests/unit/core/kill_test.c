@@ -70,6 +70,8 @@ check_row(void *user, const struct store_cert *row)
     struct listed *listed = user;
     char hex[64] = "";
     struct sink out = sink_of(hex, sizeof hex - 1);
+    if (row->device == 0) /* a CA's own */
+        return BV_OK;
     sink_hex(&out, row->serial);
     assert_true(listed->num < NUM);
     assert_string_equal(hex, listed->told->serials[listed->num]);

@@ -1,0 +1,151 @@
+#include "core/cas.h"
+
+#include <stdio.h>
+
+#include "pki/digest.h"
+#include "tests/unit/core/fixture.h"
+
+struct seen {
+    unsigned num;
+    uint64_t seq;
+    uint8_t issuer;
+    char profile[LIMIT_SHORT_NAME];
+    uint8_t serial[LIMIT_SERIAL];
+    size_t serial_len;
+};
+
+static enum bv_err
+see(void *user, const struct store_cert *row)
+{
+    struct seen *seen = user;
+    seen->num++;
+    seen->seq = row->seq;
+    seen->issuer = row->issuer;
+    memcpy(seen->profile, row->profile, sizeof seen->profile);
+    memcpy(seen->serial, row->serial.data, row->serial.len);
+    seen->serial_len = row->serial.len;
+    return BV_OK;
+}
+
+static struct seen
+rows_of(struct fixture *f, struct span der)
+{
+    struct seen seen = {0};
+    struct cert cert;
+    uint8_t hash[32];
+    assert_int_equal(cert_parse(der, &cert), BV_OK);
+    digest_sha256(cert.spki.whole, hash);
+    enum bv_err err =
+        f->store.certs_of_key(f->store.ctx, SPAN_ARRAY(hash), see, &seen);
+    assert_true(err == BV_OK || err == BV_E_NOT_FOUND);
+    return seen;
+}
+
+/* The fixture's issuing CA is below a root that is none of ours. */
+static void
+test_foreign(void **state)
+{
+    struct fixture f;
+    char request[200];
+    fixture_open(&f);
+    struct seen ca = rows_of(&f, f.ca);
+    assert_int_equal(ca.num, 1);
+    assert_int_equal(ca.issuer, 0);
+    assert_string_equal(ca.profile, "intermediate");
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.revoke\",\"args\":{\"seq\":%d,\"reason\":"
+                   "\"superseded\"}}",
+                   (int)ca.seq);
+    const char *answer = fixture_admin(&f, request);
+    assert_non_null(strstr(answer, "\"ok\":false"));
+    assert_non_null(strstr(answer, "not revoked here"));
+    fixture_reopen(&f);
+    assert_int_equal(rows_of(&f, f.ca).num, 1); /* once is enough */
+    fixture_close(&f);
+}
+
+static void
+test_new_ca(void **state)
+{
+    struct fixture f;
+    struct core_config more;
+    struct core_ca cas[2];
+    fixture_open(&f);
+    assert_int_equal(rows_of(&f, f.root).num, 0);
+    more = f.config;
+    memcpy(cas, f.cas, sizeof cas);
+    strcpy(cas[1].name, "root");
+    cas[1].cert = f.root;
+    cas[1].offline = true;
+    more.cas = cas;
+    more.num_cas = 2;
+    assert_int_equal(core_reconfigure(f.core, &more), BV_OK);
+    struct seen root = rows_of(&f, f.root);
+    assert_int_equal(root.num, 1);
+    assert_string_equal(root.profile, "root");
+    assert_int_not_equal(root.issuer, 0); /* itself */
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+    fixture_close(&f);
+}
+
+/* Numbers given before there was a core lead to their rows. */
+static void
+test_serials(void **state)
+{
+    struct fixture f;
+    uint8_t two[2][SERIAL_LEN], key[SERIAL_KEY_LEN];
+    size_t len;
+    uint64_t first, second;
+    struct store_counts counts;
+    bv_auto(serial) struct serial *serial = NULL;
+    fixture_open(&f);
+    assert_int_equal(cas_serials(&f.store, two, 2), BV_OK);
+    assert_int_equal(
+        f.store.meta_get(f.store.ctx, "serial.key", key, sizeof key, &len),
+        BV_OK);
+    assert_int_equal(serial_new(key, &serial), BV_OK);
+    assert_int_equal(serial_open(serial, SPAN_ARRAY(two[0]), &first), BV_OK);
+    assert_int_equal(serial_open(serial, SPAN_ARRAY(two[1]), &second), BV_OK);
+    assert_int_equal(second, first + 1);
+    assert_int_equal(f.store.counts(f.store.ctx, &counts), BV_OK);
+    assert_int_equal(counts.next_seq, second + 1);
+    fixture_close(&f);
+}
+
+static void
+test_store_fails(void **state)
+{
+    struct fixture f;
+    struct core_config more;
+    struct core_ca cas[2];
+    fixture_open(&f);
+    more = f.config;
+    memcpy(cas, f.cas, sizeof cas);
+    strcpy(cas[1].name, "root");
+    cas[1].cert = f.root;
+    cas[1].offline = true;
+    more.cas = cas;
+    more.num_cas = 2;
+    f.calls = 0;
+    f.fail_at = 6; /* among the rows */
+    f.fail_with = BV_E_DISK_FULL;
+    enum bv_err err = core_reconfigure(f.core, &more);
+    f.fail_at = 0;
+    assert_true(err == BV_OK || err == BV_E_DISK_FULL);
+    assert_int_equal(core_reconfigure(f.core, &more), BV_OK);
+    assert_int_equal(rows_of(&f, f.root).num, 1);
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+    fixture_close(&f);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_new_ca),
+        cmocka_unit_test(test_serials),
+        cmocka_unit_test(test_store_fails),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
