@@ -1,6 +1,7 @@
 #include "prog/brevetd/staple.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "pki/digest.h"
@@ -9,7 +10,7 @@
 #include "wire/ocsp.h"
 #include "wire/pem.h"
 
-#define REFRESH_MOST_S 3600
+#define REFRESH_MOST_S 60 /* the timer stands still while a machine sleeps */
 #define RETRY_FIRST_MS 100
 #define RETRY_MOST_MS  60000
 #define QUESTION_MAX   256
@@ -161,19 +162,33 @@ staple_free(struct staple *staple)
     free(staple);
 }
 
+/* The same certificate again, as after most reloads: its answer still holds
+ * until there is a newer one. */
+static void
+carry_over(struct staple *s, struct tls *tls, struct span question)
+{
+    bool holds = s->tls != NULL && s->next_update > clock_wall() &&
+                 span_eq(question, span_of(s->question, s->question_len));
+    if (!holds || tls_share_staple(tls, s->tls) != BV_OK)
+        s->next_update = 0;
+}
+
 void
 staple_use(struct staple *staple, struct tls *tls, struct span pem,
            const struct config *config)
 {
-    struct sink out = SINK_ARRAY(staple->question);
+    uint8_t buf[QUESTION_MAX];
+    struct sink out = SINK_ARRAY(buf);
+    bool has_question = make_question(pem, config, &out) == BV_OK;
     loop_timer_stop(staple->timer);
+    carry_over(staple, tls, has_question ? sink_view(&out) : SPAN_EMPTY);
     tls_unref(staple->tls);
     staple->tls = NULL;
-    staple->next_update = 0;
     staple->retry_ms = RETRY_FIRST_MS;
     staple->asked_for_other = staple->asking;
-    if (make_question(pem, config, &out) != BV_OK)
+    if (!has_question)
         return;
+    memcpy(staple->question, buf, out.len);
     staple->question_len = out.len;
     staple->tls = tls_ref(tls);
     ask(staple);

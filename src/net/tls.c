@@ -258,6 +258,12 @@ tls_set_staple(struct tls *tls, struct span der)
     return BV_OK;
 }
 
+enum bv_err
+tls_share_staple(struct tls *tls, const struct tls *from)
+{
+    return tls_set_staple(tls, span_of(from->staple, from->staple_len));
+}
+
 /* --- one connection --- */
 
 enum bv_err

@@ -51,6 +51,9 @@ void tls_unref(struct tls *tls); /* NULL is fine */
 
 /* tls_set_staple replaces the stapled OCSP answer for handshakes to come. */
 enum bv_err tls_set_staple(struct tls *tls, struct span der) BV_CHECKED;
+/* tls_share_staple: what is stapled by from, if anything, is by tls, too. */
+enum bv_err tls_share_staple(struct tls *tls,
+                             const struct tls *from) BV_CHECKED;
 
 enum tls_step {
     TLS_OK,

@@ -1,9 +1,14 @@
-/* Preloaded into every process of clock.py's daemon: the wall clock is off by
- * as many seconds as the file says, which is mapped, so that it moves while
- * the processes run and no role has to open anything inside its sandbox.
+/* Preloaded into every process of a test's daemon: the clocks are off by as
+ * many seconds as the file says, the wall clock by its first number, those that
+ * count a machine's life by its second. The file is mapped, so that they move
+ * while the processes run and no role has to open anything inside its sandbox.
  * (libfaketime reads its settings from the environment, which the roles do not
- * inherit.) */
+ * inherit.) Who waits for a time is not woken by its coming; any event does.
+ *
+ * A sanitized program wants its own library first of all. It looks at the name:
+ * call this one …libasan.so. */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -18,8 +23,9 @@ __attribute__((constructor)) static void
 open_shift(void)
 {
     int fd = open(SHIFT_FILE, O_RDONLY | O_CLOEXEC);
-    void *at = fd < 0 ? MAP_FAILED
-                      : mmap(NULL, sizeof(*shift), PROT_READ, MAP_SHARED, fd, 0);
+    void *at =
+        fd < 0 ? MAP_FAILED
+               : mmap(NULL, 2 * sizeof(*shift), PROT_READ, MAP_SHARED, fd, 0);
     if (at != MAP_FAILED)
         shift = at;
     if (fd >= 0)
@@ -30,8 +36,11 @@ int
 clock_gettime(clockid_t id, struct timespec *ret)
 {
     int rc = (int)syscall(SYS_clock_gettime, id, ret);
-    if (rc == 0 && id == CLOCK_REALTIME && shift != NULL)
-        ret->tv_sec += *shift;
+    bool is_wall = id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE;
+    bool is_life = id == CLOCK_MONOTONIC || id == CLOCK_MONOTONIC_COARSE ||
+                   id == CLOCK_BOOTTIME;
+    if (rc == 0 && shift != NULL && (is_wall || is_life))
+        ret->tv_sec += shift[is_wall ? 0 : 1];
     return rc;
 }
 

@@ -68,11 +68,15 @@ check "and why" said 'issuer\|signature'
 refuse "below a CA that permits none" install narrowed narrow
 check "and why" said pathLen
 refuse "no chain at all" brevet ca install "$ext/good.crt"
-faketime_ca() { faketime '+20 years' "$bin_brevet" --dir "$ca" ca install "$ext/good.crt" --chain "$ext/root.crt"; }
-if ! sanitized; then
-    refuse "an expired one" faketime_ca
-    check "and why" said expired
-fi
+make_clock "$work/clock" "$work/clock-libasan.so" || bail "no clock"
+install_at() { # SECONDS from now
+    set_clock "$work/clock" "$1"
+    LD_PRELOAD=$work/clock-libasan.so install good root
+}
+refuse "one that has expired" install_at $((20 * 366 * 86400))
+check "and why" said expired
+refuse "one that is not valid yet" install_at -86400
+check "and why" said 'valid'
 refuse "what is no certificate" brevet ca install "$csr" --chain "$ext/root.crt"
 refuse "no such file" brevet ca install "$ext/none.crt"
 cat "$ext/good.crt" "$ext/root.crt" "$ext/other.crt" >"$ext/long.crt"

@@ -134,6 +134,42 @@ while True:
 PY
 }
 
+# --- another time (tests/fault/clockshift.c) ---
+
+# make_clock FILE LIBRARY [AS]: a clock, and the library that goes by it; AS is
+# what the file is called where it is read
+make_clock() {
+    set_clock "$1" 0 0 && chmod 644 "$1" &&
+        cc -shared -fPIC -O1 -DSHIFT_FILE="\"${3:-$1}\"" -o "$2" tests/fault/clockshift.c
+}
+set_clock() { # FILE WALL [LIFE]: seconds
+    python3 -c 'import os, struct, sys
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o644)
+os.pwrite(fd, struct.pack("=qq", int(sys.argv[2]), int(sys.argv[3])), 0)' "$1" "$2" "${3:-0}"
+}
+
+# own_clock SCRIPT: run the script again with an /etc of its own, where each
+# process it starts goes by its clock; time_passes SECONDS then moves it. The
+# roles of the daemon inherit no environment, so LD_PRELOAD does not reach them.
+own_clock() {
+    if [ "${BREVET_CLOCK:-}" != own ]; then
+        rm -rf "$work"
+        local user=()
+        [ "$(id -u)" -eq 0 ] || user=(--user --map-root-user)
+        BREVET_CLOCK=own exec unshare "${user[@]}" --mount bash "$1"
+    fi
+    mkdir "$work/etc" && mount -t tmpfs -o mode=755 tmpfs "$work/etc" &&
+        { cp -a /etc/. "$work/etc" 2>/dev/null || true; } &&
+        make_clock "$work/etc/brevet-clock" "$work/etc/brevet-clock-libasan.so" /etc/brevet-clock &&
+        echo /etc/brevet-clock-libasan.so >"$work/etc/ld.so.preload" && mount --bind "$work/etc" /etc ||
+        bail "no clock of our own"
+    passed_time=0
+}
+time_passes() {
+    passed_time=$((passed_time + $1))
+    set_clock /etc/brevet-clock "$passed_time" "$passed_time"
+}
+
 # --- the installation ---
 
 brevet() { "$bin_brevet" --dir "$ca" "$@"; }
