@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "pki/chain.h"
 #include "pki/note.h"
 #include "prog/brevetd/maker.h"
 #include "prog/brevetd/role.h"
@@ -85,16 +86,38 @@ decode_log_key(struct decoder *d)
     return d->memory.failed ? BV_E_NO_SPACE : BV_OK;
 }
 
+/* The manufacturer's CA certificates, one after another as core wants them;
+ * doors read theirs as PEM. */
+static enum bv_err
+decode_anchors(struct decoder *d, struct core_manufacturer *m)
+{
+    struct span text, der;
+    size_t start = d->memory.len;
+    enum bv_err err = blob_of(d, "anchors:", m->name, &text);
+    for (unsigned num = 0; err == BV_OK; num++) {
+        err = num < CHAIN_LIST_MAX
+                  ? pem_find(&text, PEM_CERTIFICATE, &d->memory, &der)
+                  : BV_E_TOO_MANY;
+        if (err == BV_E_NOT_FOUND && num > 0) {
+            m->anchors = span_of(d->memory.data + start, d->memory.len - start);
+            return BV_OK;
+        }
+    }
+    log_error("the certificates of a manufacturer do not decode "
+              "manufacturer=%s error=%s",
+              m->name, err_name(err));
+    return BV_E_BAD_CONFIG;
+}
+
 /* A list that was asked for and cannot be used leaves nobody in (core refuses:
  * crl_required): the manufacturer's fault does not end the server. */
 static void
-decode_maker(struct decoder *d, size_t i)
+decode_maker_crl(struct decoder *d, size_t i)
 {
     struct core_manufacturer *m = &d->config->manufacturers[i];
     struct span file, anchors;
     const char *problem = "there is no such file";
-    if (d->config->manufacturer_files[i].crl[0] == '\0' ||
-        bundle_find(d->bundle, "callers", &file) != BV_OK) /* not core's */
+    if (d->config->manufacturer_files[i].crl[0] == '\0')
         return;
     enum bv_err err = blob_of(d, "crl:", m->name, &file);
     if (err == BV_OK)
@@ -108,6 +131,20 @@ decode_maker(struct decoder *d, size_t i)
                  m->name, d->config->manufacturer_files[i].crl, problem);
 }
 
+/* Core alone judges credentials; only its bundle has callers. */
+static enum bv_err
+decode_makers(struct decoder *d)
+{
+    struct span callers;
+    if (bundle_find(d->bundle, "callers", &callers) != BV_OK)
+        return BV_OK;
+    for (size_t i = 0; i < d->config->core.num_manufacturers; i++) {
+        BV_TRY(decode_anchors(d, &d->config->manufacturers[i]));
+        decode_maker_crl(d, i);
+    }
+    return BV_OK;
+}
+
 static enum bv_err
 decode_all(struct decoder *d)
 {
@@ -117,8 +154,7 @@ decode_all(struct decoder *d)
         BV_TRY(decode_ca(d, i));
         BV_TRY(absolute(config, config->cas[i].crl_path));
     }
-    for (size_t i = 0; i < config->core.num_manufacturers; i++)
-        decode_maker(d, i);
+    BV_TRY(decode_makers(d));
     BV_TRY(absolute(config, config->core.tls_path));
     (void)snprintf(config->core.checkpoint_path, CORE_PATH_MAX,
                    "db/checkpoint");

@@ -64,6 +64,8 @@ struct core_manufacturer {
     bool known_only;                /* only devices already in the inventory */
     bool crl_required;              /* without a usable crl, and for devices of
                                      * another issuer than the crl's: refused */
+    struct span anchors;            /* its CA certificates, DER, one after
+                                     * another; without any: all refused */
     struct span crl;                /* DER, may be empty: its revoked devices;
                                      * signature checked by the loader */
 };

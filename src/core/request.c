@@ -4,7 +4,7 @@
 
 /* Both forms begin with a version octet so that a door and a core of
  * different builds cannot misread each other. */
-#define REQUEST_VERSION 1
+#define REQUEST_VERSION 2
 #define REPLY_VERSION   1
 
 static void
@@ -66,6 +66,7 @@ core_request_encode(struct sink *out, const struct core_request *request)
     put_str(out, request->label);
     put_str(out, request->trust_name);
     sink_bytes(out, request->peer_cert);
+    sink_bytes(out, request->peer_chain);
     sink_bytes(out, request->user);
     sink_bytes(out, request->secret);
     sink_bytes(out, request->binding);
@@ -101,6 +102,7 @@ core_request_decode(struct span in, struct core_request *ret_request)
     BV_TRY(take_str(&in, r.label, sizeof r.label));
     BV_TRY(take_str(&in, r.trust_name, sizeof r.trust_name));
     BV_TRY(take_limited(&in, LIMIT_CERT, &r.peer_cert));
+    BV_TRY(take_limited(&in, LIMIT_CHAIN_OCTETS, &r.peer_chain));
     BV_TRY(take_limited(&in, SECRET_MAX, &r.user));
     BV_TRY(take_limited(&in, SECRET_MAX, &r.secret));
     BV_TRY(take_limited(&in, BINDING_MAX, &r.binding));

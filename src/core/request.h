@@ -42,6 +42,9 @@ struct core_request {
     enum core_trust trust;
     char trust_name[LIMIT_SHORT_NAME]; /* which manufacturer, else "" */
     struct span peer_cert;             /* DER, verified by TLS; empty if none */
+    struct span peer_chain;   /* MANUFACTURER: what is between peer_cert and one
+                               * of its CAs, DER, one after another; core
+                               * verifies it again */
     struct span user, secret; /* HTTP Basic or its like; may be empty */
     struct span binding;      /* channel binding of this connection:
                                * tls-unique or tls-exporter octets */

@@ -246,6 +246,7 @@ front_core_request(const struct front_request *request, enum core_door door,
                    exchange->tls->trust_name);
     core.trust = (enum core_trust)exchange->tls->trust;
     core.peer_cert = exchange->tls->peer_cert;
+    core.peer_chain = exchange->tls->peer_chain;
     core.binding = exchange->tls->binding;
     *ret_core = core;
 }

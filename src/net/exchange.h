@@ -27,6 +27,8 @@ struct exchange_tls {
     enum net_trust trust;
     const char *trust_name; /* which manufacturer, else "" */
     struct span peer_cert;  /* DER of the verified leaf; empty if none */
+    struct span peer_chain; /* of a manufacturer: the certificates between the
+                             * leaf and an anchor, DER, one after another */
     /* A certificate of ours that proves its key but not that its holder may
      * come in: past its end, or not for TLS clients (see tls_settings). All a
      * door may do with it is renew it; trust and peer_cert are as without. */

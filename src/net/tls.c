@@ -299,6 +299,7 @@ tls_conn_free(struct tls_conn *conn)
         return;
     SSL_free(conn->ssl);
     OPENSSL_free(conn->peer_der);
+    OPENSSL_free(conn->verdict.chain);
     tls_unref(conn->tls);
     free(conn);
 }
@@ -357,6 +358,7 @@ note_facts(struct tls_conn *conn)
         return BV_E_NO_MEMORY;
     *(conn->verdict.renewal_only ? &facts->renewal_cert : &facts->peer_cert) =
         span_of(conn->peer_der, (size_t)len);
+    facts->peer_chain = span_of(conn->verdict.chain, conn->verdict.chain_len);
     facts->trust = conn->verdict.trust;
     facts->trust_name = conn->verdict.name;
     return BV_OK;

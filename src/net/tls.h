@@ -84,7 +84,8 @@ void tls_goodbye(struct tls_conn *conn);
 /* tls_facts: valid after the handshake, for the life of conn. */
 const struct exchange_tls *tls_facts(const struct tls_conn *conn);
 /* tls_failure: why the handshake failed. EXPIRED: an own certificate past its
- * end; REFUSED: a certificate no anchor vouches for; CLOSED; BAD_MESSAGE. */
+ * end; REFUSED: a certificate no anchor vouches for; TOO_LARGE: one over
+ * LIMIT_CERT; CLOSED; BAD_MESSAGE. */
 enum bv_err tls_failure(const struct tls_conn *conn);
 
 #endif

@@ -100,11 +100,33 @@ is_stranger(int error)
            error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT;
 }
 
+/* The chain without its ends: who gets it has the leaf, and trusts an anchor
+ * of its own only. */
+static int
+keep_chain(X509_STORE_CTX *ctx, struct tls_verdict *verdict)
+{
+    STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(ctx);
+    for (int i = 1; i < sk_X509_num(chain) - 1; i++) {
+        X509 *cert = sk_X509_value(chain, i);
+        int len = i2d_X509(cert, NULL);
+        uint8_t *all = len > 0
+                           ? OPENSSL_realloc(verdict->chain,
+                                             verdict->chain_len + (size_t)len)
+                           : NULL;
+        if (all == NULL)
+            return X509_V_ERR_OUT_OF_MEM;
+        verdict->chain = all;
+        all += verdict->chain_len;
+        verdict->chain_len += (size_t)i2d_X509(cert, &all);
+    }
+    return X509_V_OK;
+}
+
 /* An IDevID often has no extendedKeyUsage; the purpose "ssl_client" lets that
  * pass and refuses one that has other usages only. */
 static int
 check_vendor(const struct tls_trust *trust, const struct tls_vendor *vendor,
-             X509_STORE_CTX *given)
+             X509_STORE_CTX *given, struct tls_verdict *verdict)
 {
     bv_auto(store_ctx) X509_STORE_CTX *ctx =
         X509_STORE_CTX_new_ex(trust->lib, NULL);
@@ -120,7 +142,7 @@ check_vendor(const struct tls_trust *trust, const struct tls_vendor *vendor,
     X509_VERIFY_PARAM_set_auth_level(param,
                                      X509_VERIFY_PARAM_get_auth_level(model));
     if (X509_verify_cert(ctx) == 1)
-        return X509_V_OK;
+        return keep_chain(ctx, verdict);
     int error = X509_STORE_CTX_get_error(ctx);
     return error != X509_V_OK ? error : X509_V_ERR_UNSPECIFIED;
 }
@@ -129,7 +151,9 @@ static void
 accept_as(X509_STORE_CTX *ctx, struct tls_verdict *verdict,
           enum net_trust trust, const char *name)
 {
-    *verdict = (struct tls_verdict){.trust = trust, .name = name};
+    verdict->trust = trust;
+    verdict->name = name;
+    verdict->failure = BV_OK;
     X509_STORE_CTX_set_error(ctx, X509_V_OK);
 }
 
@@ -189,11 +213,25 @@ verify_own(const struct tls_trust *trust, X509_STORE_CTX *ctx,
     return true;
 }
 
+static int
+refuse(X509_STORE_CTX *ctx, struct tls_verdict *verdict, int error,
+       enum bv_err why)
+{
+    verdict->failure = why;
+    X509_STORE_CTX_set_error(ctx, error);
+    return 0;
+}
+
 int
 tls_trust_check(const struct tls_trust *trust, X509_STORE_CTX *ctx,
                 struct tls_verdict *ret_verdict)
 {
     int error = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+    OPENSSL_free(ret_verdict->chain);
+    *ret_verdict = (struct tls_verdict){.name = ""};
+    if (i2d_X509(X509_STORE_CTX_get0_cert(ctx), NULL) > LIMIT_CERT)
+        return refuse(ctx, ret_verdict, X509_V_ERR_CERT_REJECTED,
+                      BV_E_TOO_LARGE);
     if (trust->own != NULL) {
         if (verify_own(trust, ctx, ret_verdict))
             return 1;
@@ -201,7 +239,7 @@ tls_trust_check(const struct tls_trust *trust, X509_STORE_CTX *ctx,
     }
     bool own_expired = error == X509_V_ERR_CERT_HAS_EXPIRED;
     for (size_t i = 0; i < trust->num_vendors && is_stranger(error); i++) {
-        error = check_vendor(trust, &trust->vendors[i], ctx);
+        error = check_vendor(trust, &trust->vendors[i], ctx, ret_verdict);
         if (error != X509_V_OK)
             continue;
         accept_as(ctx, ret_verdict, NET_TRUST_MANUFACTURER,
@@ -212,8 +250,6 @@ tls_trust_check(const struct tls_trust *trust, X509_STORE_CTX *ctx,
      * to know is that nobody here knows its CA. */
     if (is_stranger(error) || error == X509_V_OK)
         error = X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
-    *ret_verdict = (struct tls_verdict){
-        .name = "", .failure = own_expired ? BV_E_EXPIRED : BV_E_REFUSED};
-    X509_STORE_CTX_set_error(ctx, error);
-    return 0;
+    return refuse(ctx, ret_verdict, error,
+                  own_expired ? BV_E_EXPIRED : BV_E_REFUSED);
 }

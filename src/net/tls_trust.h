@@ -32,12 +32,16 @@ struct tls_verdict {
     enum net_trust trust;
     const char *name;    /* of the vendor, else "" */
     bool renewal_only;   /* an own one; trust is NONE */
-    enum bv_err failure; /* OK, EXPIRED (an own one), REFUSED */
+    enum bv_err failure; /* OK, EXPIRED (an own one), REFUSED, TOO_LARGE */
+    uint8_t *chain; /* what a vendor's leaf was verified by, see exchange.h;
+                     * OPENSSL_free */
+    size_t chain_len;
 };
 
 /* tls_trust_check verifies the chain that ctx was made for (against the own
- * anchors), then the vendors. Returns what the callback of OpenSSL returns and
- * leaves in ctx the error from which the alert is made. */
+ * anchors), then the vendors. A leaf over LIMIT_CERT is nobody's. Returns what
+ * the callback of OpenSSL returns and leaves in ctx the error from which the
+ * alert is made. *ret_verdict holds an earlier verdict, or zeros. */
 int tls_trust_check(const struct tls_trust *trust, X509_STORE_CTX *ctx,
                     struct tls_verdict *ret_verdict);
 

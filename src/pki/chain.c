@@ -6,7 +6,7 @@
 
 #include "pki/evp.h"
 
-#define LIST_MAX 64
+#define SECURITY_LEVEL 2 /* as in net/tls: 112 bits */
 
 BV_AUTO_DEFINE(X509_STORE, X509_STORE, X509_STORE_free)
 BV_AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX, X509_STORE_CTX_free)
@@ -57,8 +57,9 @@ set_params(X509_VERIFY_PARAM *param, const struct chain_options *options)
         [CHAIN_OCSP] = X509_PURPOSE_OCSP_HELPER,
         [CHAIN_CA] = X509_PURPOSE_ANY,
     };
-    unsigned long flags = X509_V_FLAG_X509_STRICT;
+    unsigned long flags = options->lenient ? 0 : X509_V_FLAG_X509_STRICT;
 
+    X509_VERIFY_PARAM_set_auth_level(param, SECURITY_LEVEL);
     if (options->partial)
         flags |= X509_V_FLAG_PARTIAL_CHAIN;
     if (options->time == 0)
@@ -121,8 +122,8 @@ run(struct span leaf_der, const struct chain_options *options,
     *ret_problem = "a certificate could not be decoded";
     if (leaf == NULL)
         return BV_E_BAD_MESSAGE;
-    if (options->num_anchors > LIST_MAX ||
-        options->num_intermediates > LIST_MAX)
+    if (options->num_anchors > CHAIN_LIST_MAX ||
+        options->num_intermediates > CHAIN_LIST_MAX)
         return BV_E_TOO_MANY;
     if (store == NULL || ctx == NULL || others == NULL)
         return BV_E_NO_MEMORY;

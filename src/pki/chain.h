@@ -1,6 +1,7 @@
-/* Path validation of foreign chains by OpenSSL (RFC 5280 6), strict: for
- * `ca install`, where somebody else's root signs ours, and for devices. Not on
- * a hot path (100-250 us). Revocation is not looked at. */
+/* Path validation of foreign chains by OpenSSL (RFC 5280 6): for `ca install`,
+ * where somebody else's root signs ours, and for devices that come with their
+ * manufacturer's certificate. Not on a hot path (100-250 us). Keys and digests
+ * below 112 bits do not count. Revocation is not looked at. */
 #ifndef BV_PKI_CHAIN_H
 #define BV_PKI_CHAIN_H
 
@@ -14,15 +15,19 @@ enum chain_purpose {
     CHAIN_CA, /* the leaf itself must be a CA that may sign certificates */
 };
 
+#define CHAIN_LIST_MAX 64
+
 struct chain_options {
-    const struct span *anchors; /* DER certificates; at most 64 */
+    const struct span *anchors; /* DER certificates; at most CHAIN_LIST_MAX */
     size_t num_anchors;
-    const struct span *intermediates; /* DER, any order, at most 64 */
+    const struct span *intermediates; /* DER, any order; as many */
     size_t num_intermediates;
     int64_t time; /* Unix seconds at which all must be valid; 0: do not
                    * check times */
     enum chain_purpose purpose;
     bool partial;     /* an anchor need not be self-signed */
+    bool lenient;     /* without X509_V_FLAG_X509_STRICT: as TLS judges. Birth
+                       * certificates of devices lack identifiers often */
     const char *host; /* NULL, or the DNS name the leaf must carry */
 };
 

@@ -299,8 +299,10 @@ read_credential(const struct front_request *request, uint8_t *buf,
     }
 }
 
-/* Room for a core_request: CSR, peer certificate, credential, small fields. */
-#define ASK_MAX (LIMIT_CSR + LIMIT_CERT + CREDENTIAL_MAX + 1024)
+/* Room for a core_request: CSR, peer certificate and chain, credential, small
+ * fields. */
+#define ASK_MAX                                                                \
+    (LIMIT_CSR + LIMIT_CERT + LIMIT_CHAIN_OCTETS + CREDENTIAL_MAX + 1024)
 
 /* Core decides by its profile whether it may renew itself. */
 static void

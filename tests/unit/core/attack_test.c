@@ -564,6 +564,33 @@ with_idevid(struct key *key, const char *cn, struct key *maker_key,
     return r;
 }
 
+/* Whoever speaks for the doors may claim that TLS has verified anything. */
+static void
+test_doors_cannot_invent_devices(void **state)
+{
+    uint8_t root[2048], sub[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *forger = fixture_key();
+    bv_auto(key) struct key *sub_key = fixture_key();
+    struct span forged = fixture_ca("root", "Maker root", forger, SPAN_EMPTY,
+                                    forger, root, sizeof root);
+    struct core_request r = with_idevid(key, "m9", forger, forged, "acme");
+    expect(BV_E_REFUSED, &r);
+    r.peer_chain = forged;
+    expect(BV_E_REFUSED, &r);
+    r.peer_chain = SPAN_LIT("not DER");
+    expect(BV_E_REFUSED, &r);
+    struct span between = fixture_ca("intermediate", "Maker sub", sub_key,
+                                     f.maker, f.maker_key, sub, sizeof sub);
+    r = with_idevid(key, "m9", sub_key, between, "acme");
+    expect(BV_E_REFUSED, &r);
+    r.peer_chain = between;
+    expect(BV_OK, &r);
+    f.manufacturers[0].anchors = SPAN_EMPTY;
+    r = with_idevid(key, "m9", f.maker_key, f.maker, "acme");
+    expect(BV_E_REFUSED, &r);
+}
+
 /* What a manufacturer calls its devices says nothing about devices that came
  * in otherwise, and nothing about another manufacturer's. */
 static void
@@ -811,6 +838,7 @@ main(void)
         T(test_subject_tricks),
         T(test_subject_is_written_anew),
         T(test_case_makes_no_other_device),
+        T(test_doors_cannot_invent_devices),
         T(test_manufacturers_keep_to_their_own),
         T(test_queue_is_not_one_clients),
         T(test_queue_has_shares),

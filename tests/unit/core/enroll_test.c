@@ -423,6 +423,40 @@ test_manufacturer_needs_its_crl(void **state)
     expect(BV_E_REFUSED, &r);
 }
 
+/* The same name in another string type is the same issuer, RFC 5280 7.1. */
+static void
+test_manufacturer_crl_by_another_spelling(void **state)
+{
+    uint8_t idevid[2048], name[256], tbs_buf[1024];
+    static uint8_t crl_buf[2048];
+    struct cert maker, device;
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = with_secret(key, "m1", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = maker_device("m1", idevid, sizeof idevid);
+    assert_int_equal(cert_parse(f.maker, &maker), BV_OK);
+    assert_int_equal(cert_parse(r.peer_cert, &device), BV_OK);
+    memcpy(name, maker.subject.data, maker.subject.len);
+    for (size_t i = 3; i < maker.subject.len; i++) /* after 55 04 xx */
+        if (name[i] == DER_PRINTABLE_STRING && name[i - 3] == 0x55)
+            name[i] = DER_UTF8_STRING;
+    struct crl_head head = {.issuer = span_of(name, maker.subject.len),
+                            .sig = ALG_SIG_ECDSA_SHA256,
+                            .this_update = FIXTURE_NOW - 10,
+                            .next_update = FIXTURE_NOW + 100,
+                            .key_id = maker.ski,
+                            .number = 1};
+    struct crl_entry revoked = {device.serial, FIXTURE_NOW - 20, 1};
+    struct sink tbs = SINK_ARRAY(tbs_buf), out = SINK_ARRAY(crl_buf);
+    crl_put_tbs(&tbs, &head, &revoked, 1);
+    crl_put_outer(&out, tbs.len, head.sig, 70);
+    sink_put(&out, sink_view(&tbs));
+    crl_put_signature(&out, head.sig, span_of(crl_buf, 70));
+    f.manufacturers[0].crl = sink_view(&out);
+    expect(BV_E_REVOKED, &r);
+}
+
 static void
 test_approval(void **state)
 {
@@ -682,6 +716,7 @@ main(void)
         T(test_renew_expired),
         T(test_manufacturer),
         T(test_manufacturer_needs_its_crl),
+        T(test_manufacturer_crl_by_another_spelling),
         T(test_approval),
         T(test_keygen),
         T(test_quota_and_block),

@@ -137,9 +137,9 @@ fixture_key(void)
     return key;
 }
 
-static struct span
-make_ca(const char *profile, const char *cn, struct key *key,
-        struct span issuer, struct key *issuer_key, uint8_t *buf, size_t cap)
+struct span
+fixture_ca(const char *profile, const char *cn, struct key *key,
+           struct span issuer, struct key *issuer_key, uint8_t *buf, size_t cap)
 {
     struct profile p;
     uint8_t spki_buf[LIMIT_SPKI];
@@ -167,13 +167,13 @@ make_cas(struct fixture *f)
     struct key *root = fixture_key(), *ca = fixture_key(), *log = NULL;
     uint8_t buf[LIMIT_SPKI];
     struct sink spki = SINK_ARRAY(buf);
-    f->root = make_ca("root", "Test root", root, SPAN_EMPTY, root, f->root_der,
-                      sizeof f->root_der);
-    f->ca = make_ca("intermediate", "Test issuing CA", ca, f->root, root,
-                    f->ca_der, sizeof f->ca_der);
+    f->root = fixture_ca("root", "Test root", root, SPAN_EMPTY, root,
+                         f->root_der, sizeof f->root_der);
+    f->ca = fixture_ca("intermediate", "Test issuing CA", ca, f->root, root,
+                       f->ca_der, sizeof f->ca_der);
     f->maker_key = fixture_key();
-    f->maker = make_ca("root", "Maker root", f->maker_key, SPAN_EMPTY,
-                       f->maker_key, f->maker_der, sizeof f->maker_der);
+    f->maker = fixture_ca("root", "Maker root", f->maker_key, SPAN_EMPTY,
+                          f->maker_key, f->maker_der, sizeof f->maker_der);
     assert_int_equal(key_generate(ALG_KEY_ED25519, 0, &log), BV_OK);
     assert_int_equal(key_spki(log, &spki), BV_OK);
     memcpy(f->log_key, buf + spki.len - 32, 32);
@@ -210,6 +210,7 @@ make_config(struct fixture *f)
     c->num_cas = 1;
     strcpy(f->manufacturers[0].name, "acme");
     strcpy(f->manufacturers[0].group, "acme-devices");
+    f->manufacturers[0].anchors = f->maker;
     c->manufacturers = f->manufacturers;
     c->num_manufacturers = 1;
     (void)snprintf(c->tls_path, sizeof c->tls_path, "%s/server.pem", f->dir);

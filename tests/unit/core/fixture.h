@@ -55,6 +55,10 @@ struct profile *fixture_profile(struct fixture *f, const char *name);
 struct span fixture_csr(struct key *key, const char *cn, struct span san,
                         struct span challenge, uint8_t *buf, size_t cap);
 struct key *fixture_key(void);
+/* fixture_ca makes a CA certificate in buf; issuer empty: of itself. */
+struct span fixture_ca(const char *profile, const char *cn, struct key *key,
+                       struct span issuer, struct key *issuer_key, uint8_t *buf,
+                       size_t cap);
 
 /* fixture_run submits and drives until the answer is there. */
 enum bv_err fixture_run(struct fixture *f, const struct core_request *request);

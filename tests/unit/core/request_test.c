@@ -18,6 +18,7 @@ sample(void)
                              .trust = CORE_TRUST_MANUFACTURER,
                              .trust_name = "acme"};
     r.peer_cert = SPAN_LIT("cert");
+    r.peer_chain = SPAN_LIT("chain");
     r.user = SPAN_LIT("d1");
     r.secret = SPAN_LIT("s3cret");
     r.binding = SPAN_LIT("binding");
@@ -50,6 +51,7 @@ test_round_trip(void **state)
     assert_string_equal(got.label, want.label);
     assert_string_equal(got.trust_name, want.trust_name);
     assert_true(span_eq(got.peer_cert, want.peer_cert));
+    assert_true(span_eq(got.peer_chain, want.peer_chain));
     assert_true(span_eq(got.user, want.user));
     assert_true(span_eq(got.secret, want.secret));
     assert_true(span_eq(got.binding, want.binding));

@@ -77,6 +77,17 @@ add_critical(struct issued *to, const struct issued *by)
     assert(len > 0);
 }
 
+/* A comment as long as this makes the certificate longer than may be. */
+static void
+add_bulk(struct issued *to, const struct issued *by)
+{
+    static char text[LIMIT_CERT + 1];
+    memset(text, 'x', sizeof(text) - 1);
+    add_extension(to->cert, by->cert, NID_netscape_comment, text);
+    int len = X509_sign(to->cert, by->key, EVP_sha256());
+    assert(len > 0);
+}
+
 static void
 make_odd_ones(long day)
 {
@@ -86,6 +97,10 @@ make_odd_ones(long day)
     add_critical(&pki.critical, &pki.issuing);
     pki.twin = issue("issuing", NULL, true, NULL, -day, day);
     pki.twins = issue("own", &pki.twin, false, "clientAuth", -day, day);
+    pki.maker = issue("maker", &pki.vendor, true, NULL, -day, day);
+    pki.born = issue("born", &pki.maker, false, NULL, -day, day);
+    pki.bulky = issue("bulky", &pki.vendor, false, NULL, -day, day);
+    add_bulk(&pki.bulky, &pki.vendor);
     const struct issued *by = &pki.issuing;
     for (int i = 0; i < 6; i++, by = &pki.deep[i - 1]) {
         char name[] = "deep 0";
@@ -193,6 +208,8 @@ reply_facts(struct exchange *exchange)
     sink_dec(&out, exchange->tls->peer_cert.len);
     sink_str(&out, " renewal=");
     sink_dec(&out, exchange->tls->renewal_cert.len);
+    sink_str(&out, " chain=");
+    sink_dec(&out, exchange->tls->peer_chain.len);
     sink_str(&out, " binding=");
     sink_hex(&out, exchange->tls->binding);
     sink_str(&out, ";");

@@ -23,6 +23,8 @@ struct pki {
     struct issued critical;    /* has a critical extension nobody knows */
     struct issued twin, twins; /* the vendor's CA has our issuing CA's name */
     struct issued deep[6];     /* CAs below the issuing CA */
+    struct issued maker, born; /* a CA below the vendor's, and its device */
+    struct issued bulky;       /* a vendor's device, over LIMIT_CERT octets */
 };
 extern struct pki pki;
 void pki_make(void);

@@ -331,6 +331,38 @@ test_long_chains_are_refused(void **state)
     check_depth(LIMIT_CHAIN, false);
 }
 
+/* Who judges the client again needs what is between it and an anchor. */
+static void
+test_a_vendors_chain_is_kept(void **state)
+{
+    struct server server;
+    struct tls_client client;
+    char want[32];
+    begin(&server);
+    tls_client_init(&client, &server, 0, &pki.born, NULL);
+    SSL_add1_chain_cert(client.ssl, pki.maker.cert);
+    tls_client_shake(&client);
+    tls_client_ask(&client, FACTS, text, sizeof(text));
+    sprintf(want, " chain=%d ", i2d_X509(pki.maker.cert, NULL));
+    assert_non_null(strstr(text, "trust=2 name=acme"));
+    assert_non_null(strstr(text, want));
+    tls_client_close(&client);
+    tls_client_open(&client, &server, 0, &pki.idevid, NULL);
+    tls_client_ask(&client, FACTS, text, sizeof(text));
+    assert_non_null(strstr(text, " chain=0 "));
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
+test_an_oversize_certificate_is_refused(void **state)
+{
+    check_refused(TLS1_2_VERSION, &pki.bulky, "alert bad certificate",
+                  BV_E_TOO_LARGE);
+    check_refused(TLS1_3_VERSION, &pki.bulky, "alert bad certificate",
+                  BV_E_TOO_LARGE);
+}
+
 /* Each certificate is decoded before any is believed: the list is bounded. */
 static void
 test_a_stuffed_certificate_list_is_refused(void **state)
@@ -599,6 +631,8 @@ main(void)
         cmocka_unit_test(test_no_renegotiation_no_compression),
         cmocka_unit_test(test_own_is_the_issuing_ca_alone),
         cmocka_unit_test(test_long_chains_are_refused),
+        cmocka_unit_test(test_a_vendors_chain_is_kept),
+        cmocka_unit_test(test_an_oversize_certificate_is_refused),
         cmocka_unit_test(test_a_stuffed_certificate_list_is_refused),
 #if !defined(__SANITIZE_ADDRESS__)
         cmocka_unit_test(test_idle_connections_hold_little),
