@@ -20,7 +20,9 @@
 #include "command.h"
 #include "core/audit.h"
 #include "pki/note.h"
+#include "proc/identity.h"
 #include "proc/statusmap.h"
+#include "restore_keep.h"
 #include "store/sqlite.h"
 
 #define PATH_ROOM 4096
@@ -43,7 +45,8 @@ struct restore {
     struct statusmap *map; /* of the database that is replaced; may be NULL */
     uint64_t map_end;      /* past the highest number in it */
     uint64_t first;        /* number the restored installation begins with */
-    unsigned revocations;
+    struct restore_keep kept;
+    char who[32];       /* asked for this */
     struct store store; /* the copy being prepared */
     struct audit *audit;
 };
@@ -192,10 +195,9 @@ copy_octets(int from, int to)
 }
 
 static enum bv_err
-copy_file(struct restore *r, const char *from)
+copy_file(struct restore *r, int from)
 {
     static const char *const left[] = {"", "-wal", "-shm", "-journal"};
-    bv_auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
     for (size_t i = 0; i < 4; i++) { /* of an earlier attempt */
         char path[PATH_ROOM + 16];
         (void)snprintf(path, sizeof(path), "%s%s", r->fresh, left[i]);
@@ -203,78 +205,67 @@ copy_file(struct restore *r, const char *from)
     }
     bv_auto_close int out =
         open(r->fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (in < 0 || out < 0)
-        return bad(r, BV_E_IO, in < 0 ? from : r->fresh, strerror(errno));
-    enum bv_err err = copy_octets(in, out);
+    if (out < 0)
+        return bad(r, BV_E_IO, r->fresh, strerror(errno));
+    enum bv_err err = copy_octets(from, out);
     return err == BV_OK ? BV_OK : bad(r, err, r->fresh, err_text(err));
 }
 
-static enum bv_err
-append(struct restore *r, enum audit_action action, struct span serial,
-       const char *detail)
+static struct audit_event
+event_of(const struct restore *r, enum audit_action action,
+         enum audit_object object)
 {
-    char who[32];
-    (void)snprintf(who, sizeof(who), "uid %u", (unsigned)getuid());
-    const struct audit_event event = {
+    return (struct audit_event){
         .action = action,
         .actor = AUDIT_ACTOR_OPERATOR,
         .auth = AUDIT_AUTH_LOCAL,
-        .object = serial.len > 0 ? AUDIT_OBJECT_CERT : AUDIT_OBJECT_SERVER,
+        .object = object,
         .outcome = AUDIT_OK,
-        .actor_id = span_str(who),
-        .serial = serial,
-        .detail = span_str(detail),
+        .actor_id = span_str(r->who),
     };
+}
+
+/* --- what the backup does not know of --- */
+
+static enum bv_err
+note_kept(void *user, enum audit_action action, enum audit_object object,
+          const char *name, struct span serial)
+{
+    struct restore *r = user;
+    struct audit_event event = event_of(r, action, object);
+    event.object_id = span_str(name);
+    event.serial = serial;
+    event.detail = SPAN_LIT("made after the backup; from what was here");
     return audit_append(r->audit, &event, NULL);
 }
 
-/* --- revocations the backup does not know of --- */
-
-struct found {
-    int reason;
-    uint8_t serial[LIMIT_SERIAL];
-    size_t serial_len;
-};
-
 static enum bv_err
-take_cert(void *user, const struct store_cert *row)
-{
-    struct found *found = user;
-    if (row->serial.len > sizeof(found->serial))
-        return BV_E_CORRUPT;
-    found->reason = row->reason;
-    found->serial_len = row->serial.len;
-    memcpy(found->serial, row->serial.data, row->serial.len);
-    return BV_OK;
-}
-
-static enum bv_err
-keep_revocation(struct restore *r, uint64_t seq, uint64_t word)
-{
-    struct found found = {0};
-    uint64_t change;
-    enum bv_err err = r->store.cert_find(r->store.ctx, seq, take_cert, &found);
-    if (err == BV_E_NOT_FOUND)
-        return BV_OK; /* the certificate itself is lost */
-    BV_TRY(err);
-    if (found.reason == statusmap_reason(word))
-        return BV_OK;
-    BV_TRY(r->store.cert_status(r->store.ctx, seq, statusmap_reason(word),
-                                statusmap_time(word), &change));
-    r->revocations++;
-    return append(r, AUDIT_CERT_REVOKE, span_of(found.serial, found.serial_len),
-                  "made after the backup; from the status map");
-}
-
-static enum bv_err
-keep_revocations(struct restore *r)
+keep_from_map(struct restore *r)
 {
     for (uint64_t i = 0; i < r->map_end; i++) {
         uint64_t word = statusmap_get(r->map, i);
         if (statusmap_is_revoked(word))
-            BV_TRY(keep_revocation(r, i, word));
+            BV_TRY(restore_keep_status(&r->kept, i, statusmap_reason(word),
+                                       statusmap_time(word)));
     }
     return BV_OK;
+}
+
+/* What both know, the map tells although the database cannot be read. */
+static enum bv_err
+keep_all(struct restore *r)
+{
+    struct store old;
+    char problem[512];
+    r->kept =
+        (struct restore_keep){.fresh = &r->store, .note = note_kept, .user = r};
+    if (r->has_old &&
+        open_read_only(r->db, &old, problem, sizeof(problem)) == BV_OK) {
+        enum bv_err err = restore_keep_old(&r->kept, &old);
+        old.close(old.ctx);
+        BV_TRY(err);
+    }
+    return keep_from_map(r);
 }
 
 /* --- numbers --- */
@@ -325,7 +316,7 @@ write_changes(struct restore *r)
     r->first = first_number(r);
     BV_TRY(r->store.sequence_reserve(r->store.ctx,
                                      r->first - r->backup.next_seq, &ignored));
-    BV_TRY(keep_revocations(r));
+    BV_TRY(keep_all(r));
     BV_TRY(skip_crl_numbers(r));
     (void)snprintf(
         detail, sizeof(detail),
@@ -336,7 +327,9 @@ write_changes(struct restore *r)
         (unsigned long long)r->backup_audit, (unsigned long long)r->old.certs,
         (unsigned long long)r->old_audit, (unsigned long long)r->signed_size,
         (unsigned long long)r->first);
-    return append(r, AUDIT_RESTORE, SPAN_EMPTY, detail);
+    struct audit_event event = event_of(r, AUDIT_RESTORE, AUDIT_OBJECT_SERVER);
+    event.detail = span_str(detail);
+    return audit_append(r->audit, &event, NULL);
 }
 
 static enum bv_err
@@ -412,13 +405,8 @@ sync_directory(struct restore *r)
     char dir[PATH_ROOM];
     (void)snprintf(dir, sizeof(dir), "%s/db", r->call->dir);
     bv_auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return bad(r, BV_E_IO, dir, strerror(errno));
-    /* core, whose directory this is, must be able to write it */
-    if (geteuid() == 0 && chown(r->db, st.st_uid, st.st_gid) < 0)
-        return bad(r, BV_E_IO, r->db, strerror(errno));
-    return fsync(fd) == 0 ? BV_OK : bad(r, BV_E_IO, dir, strerror(errno));
+    return fd >= 0 && fsync(fd) == 0 ? BV_OK
+                                     : bad(r, BV_E_IO, dir, strerror(errno));
 }
 
 static enum bv_err
@@ -448,7 +436,8 @@ take_lock(struct restore *r, int *ret_fd)
 {
     char path[PATH_ROOM];
     (void)snprintf(path, sizeof(path), "%s/run/brevetd.lock", r->call->dir);
-    bv_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    bv_auto_close int fd =
+        open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return bad(r, BV_E_IO, path, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -459,16 +448,38 @@ take_lock(struct restore *r, int *ret_fd)
     return BV_OK;
 }
 
+/* The database's directory is core's to write: from here on root works in it as
+ * core, so that no link laid there leads it elsewhere. */
+static enum bv_err
+become_owner(struct restore *r)
+{
+    char dir[PATH_ROOM];
+    struct stat st;
+    (void)snprintf(dir, sizeof(dir), "%.4000s/db", r->call->dir);
+    if (stat(dir, &st) < 0)
+        return bad(r, BV_E_IO, dir, strerror(errno));
+    const struct identity owner = {st.st_uid, st.st_gid};
+    if (geteuid() != 0 || st.st_uid == 0)
+        return BV_OK;
+    return identity_drop(&owner) == BV_OK
+               ? BV_OK
+               : bad(r, BV_E_REFUSED, dir, "cannot work as its owner");
+}
+
 static enum bv_err
 restore_all(struct restore *r, const char *backup)
 {
     bv_auto_close int lock = -1;
+    bv_auto_close int from = open(backup, O_RDONLY | O_CLOEXEC);
+    if (from < 0)
+        return bad(r, BV_E_NOT_FOUND, backup, strerror(errno));
     BV_TRY(take_lock(r, &lock));
     BV_TRY(look_at_backup(r, backup));
+    BV_TRY(become_owner(r));
     look_at_old(r);
     look_at_checkpoint(r);
     BV_TRY(check_loss(r));
-    BV_TRY(copy_file(r, backup));
+    BV_TRY(copy_file(r, from));
     enum bv_err err = prepare_copy(r);
     if (err != BV_OK) {
         (void)unlink(r->fresh);
@@ -480,9 +491,19 @@ restore_all(struct restore *r, const char *backup)
 static void
 say_what_next(const struct restore *r)
 {
+    static const char lost[] =
+        "  the database that was here cannot be read: claim codes used after "
+        "the\n"
+        "  backup work again (brevet token list, and brevet token revoke "
+        "those),\n"
+        "  devices blocked since then are not, and of revocations make sure "
+        "(brevet\n"
+        "  cert list --status revoked)\n";
     (void)printf(
         "restored %llu certificates; numbers go on at %llu\n"
-        "%u status changes made after the backup were kept\n"
+        "kept of what was done after the backup: %u certificates revoked or "
+        "held,\n"
+        "  %u devices blocked, %u claim codes used or revoked\n"
         "the database that was here is %s.old-*\n"
         "\n"
         "What to do next:\n"
@@ -490,13 +511,10 @@ say_what_next(const struct restore *r)
         "  certificates issued after the backup are answered \"unknown\": let "
         "their\n"
         "  devices enrol again\n"
-        "  claim codes used after the backup work again: brevet token list, "
-        "and\n"
-        "  brevet token revoke those\n"
-        "  make sure that what you revoked since then is revoked: brevet cert "
-        "list\n",
+        "%s",
         (unsigned long long)r->backup.certs, (unsigned long long)r->first,
-        r->revocations, r->db);
+        r->kept.statuses, r->kept.devices, r->kept.tokens, r->db,
+        r->has_old ? "" : lost);
 }
 
 static int
@@ -506,6 +524,7 @@ restore(const struct command_call *call)
     if (r == NULL)
         return command_fail("restore", BV_E_NO_MEMORY);
     r->call = call;
+    (void)snprintf(r->who, sizeof(r->who), "uid %u", (unsigned)getuid());
     (void)snprintf(r->db, sizeof(r->db), "%.4000s/db/brevet.db", call->dir);
     (void)snprintf(r->fresh, sizeof(r->fresh), "%.4000s/db/restore.db",
                    call->dir);
@@ -523,7 +542,7 @@ restore(const struct command_call *call)
         (void)printf("{\"certs\": %llu, \"next_seq\": %llu, "
                      "\"revocations_kept\": %u}\n",
                      (unsigned long long)r->backup.certs,
-                     (unsigned long long)r->first, r->revocations);
+                     (unsigned long long)r->first, r->kept.statuses);
     else
         say_what_next(r);
     return COMMAND_OK;

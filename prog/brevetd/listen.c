@@ -87,7 +87,17 @@ open_patiently(const char *text, int *ret_fd)
     return err;
 }
 
-/* The socket's own mode lets everybody knock: core looks at who it is. */
+/* The socket's own mode lets everybody knock: core looks at who it is. It is
+ * born with it: its directory is core's, who could put a link in its place. */
+static bool
+bind_for_all(int fd, const struct sockaddr_un *address)
+{
+    mode_t before = umask(0111);
+    int rc = bind(fd, (const struct sockaddr *)address, sizeof(*address));
+    (void)umask(before);
+    return rc == 0;
+}
+
 static enum bv_err
 open_control(const char *path, int *ret_fd)
 {
@@ -102,8 +112,7 @@ open_control(const char *path, int *ret_fd)
     if (fd < 0)
         return BV_E_IO;
     (void)unlink(path);
-    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-        chmod(path, 0666) < 0 || listen(fd, CONTROL_BACKLOG) < 0)
+    if (!bind_for_all(fd, &address) || listen(fd, CONTROL_BACKLOG) < 0)
         return BV_E_IO;
     *ret_fd = fd;
     fd = -1;

@@ -84,9 +84,10 @@ put_pending(struct work *w)
         w->core->store->pending_put(w->core->store->ctx, &row, &id);
     if (err == BV_OK)
         err = enroll_audit(w->core, w->job, AUDIT_DEVICE_PENDING, BV_OK);
-    if (err != BV_OK)
-        batch_fail(w->core, err);
-    return err;
+    if (err == BV_OK)
+        return BV_OK;
+    batch_fail(w->core, err);
+    return batch_error(err);
 }
 
 enum bv_err

@@ -31,7 +31,8 @@ take_lock(struct sqlite *s, struct problem problem)
     char path[SQLITE_PATH_MAX + 8], pid[24] = "";
 
     (void)snprintf(path, sizeof(path), "%s.lock", s->path);
-    bv_auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    bv_auto_close int fd =
+        open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
         SAY(problem, "%s: %s%s", path, strerror(errno),
             errno == EROFS || errno == EACCES
@@ -60,7 +61,7 @@ take_lock(struct sqlite *s, struct problem problem)
 static enum bv_err
 make_file(const char *path, struct problem problem)
 {
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0) {
         SAY(problem, "%s: %s", path, strerror(errno));

@@ -1,10 +1,12 @@
 """Backup and restore: a copy taken under load is whole, kill -9 during one
 leaves nothing that could be taken for one, and what was put back uses no serial
 number twice, forgets no revocation and calls the lost ones unknown."""
+import contextlib
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import threading
 
@@ -102,6 +104,7 @@ def main():
     secret = brevet.token("--group", "restore", "--uses", "100000", "--expires", "1d")
     before = issue(brevet, secret, ["early-good", "early-revoked", "late-revoked"])
     brevet.cli("cert", "revoke", before["early-revoked"], "--reason", "keyCompromise")
+    codes = [brevet.cli_json("token", "create", "--device", name) for name in ("once", "never")]
     load = Load(brevet, secret, "load")
     load.start()
     copy = brevet.dir / "db/copy.db"
@@ -116,6 +119,9 @@ def main():
     after = issue(brevet, secret, ["lost-good", "lost-revoked"])
     for serial in (before["late-revoked"], after["lost-revoked"]):
         brevet.cli("cert", "revoke", serial)
+    issue(brevet, codes[0]["secret"], ["once"])
+    brevet.cli("token", "revoke", codes[1]["id"])
+    brevet.cli("device", "block", "early-good")
     brevet.cli("crl", "publish", "issuing")
     until(lambda: before["late-revoked"].upper() in crl_text(brevet), 15)
     numbers, number = sequence(brevet), crl_number(brevet)
@@ -150,10 +156,33 @@ def restore(brevet, copy):
         f.write(os.urandom(8192))
     refused = brevet.cli("restore", torn, "--accept-loss")
     ok(refused.returncode == 1, "a damaged backup is refused", refused.stderr.strip()[-120:])
+    old_database_tells(brevet, copy)
     done = brevet.cli("restore", copy, "--accept-loss")
-    ok(done.returncode == 0 and "next" in done.stdout, "restored with --accept-loss",
+    ok(done.returncode == 0 and "work again" in done.stdout, "restored with --accept-loss",
        (done.stdout.splitlines() or [done.stderr])[0])
     ok(list((brevet.dir / "db").glob("brevet.db.old-*")), "the old database is moved aside")
+
+
+def old_database_tells(brevet, copy):
+    """Without the map; then the database is made unreadable: the map must do."""
+    db = brevet.dir / "db"
+    shutil.copy(db / "status.map", brevet.root / "kept.map")
+    (db / "status.map").unlink()
+    done = brevet.cli("restore", copy, "--accept-loss")
+    ok(done.returncode == 0 and "1 devices blocked, 3 claim codes" in done.stdout,
+       "restored from the old database", (done.stdout or done.stderr)[:200])
+    with contextlib.closing(sqlite3.connect(f"file:{db}/brevet.db?mode=ro", uri=True)) as there:
+        one = lambda text: there.execute(text).fetchall()
+        ok(len(one("SELECT 1 FROM cert WHERE reason IS NOT NULL")) == 2, "it kept the revocation")
+        ok(one("SELECT name FROM device WHERE blocked") == [("early-good",)], "it kept the block")
+        ok(one("SELECT uses_left, revoked FROM token WHERE device != '' ORDER BY id")
+           == [(0, 0), (1, 1)], "it kept what happened to the claim codes")
+    good, text = brevet.verify_audit()
+    ok(good, "its audit log verifies", text[:90])
+    shutil.copy(brevet.root / "kept.map", db / "status.map")
+    for path in db.glob("brevet.db-*"):
+        path.unlink()
+    (db / "brevet.db").write_bytes(b"no database" * 1000)
 
 
 def check(brevet, secret, before, after, numbers, number):

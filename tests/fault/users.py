@@ -321,8 +321,20 @@ def restores(brevet):
     copy = brevet.root / "backup"
     ok(brevet.cli("backup", "--out", copy).returncode == 0, "a backup")
     brevet.stop()
+    # what a core that ran somebody else's code could have left behind
+    victim = brevet.root / "roots-own"
+    victim.write_text("as it was\n")
+    trap = brevet.dir / "db/restore.db.lock"
+    trap.unlink(missing_ok=True)
+    trap.symlink_to(victim)
+    done = brevet.cli("restore", copy, "--accept-loss")
+    ok(done.returncode == 1 and victim.read_text() == "as it was\n",
+       "root is not led out of db by a link", (done.stdout + done.stderr)[-120:])
+    trap.unlink()
     done = brevet.cli("restore", copy, "--accept-loss")
     ok(done.returncode == 0, "a restore by root", (done.stdout + done.stderr)[-120:])
+    ok((brevet.dir / "db/brevet.db").stat().st_uid == (brevet.dir / "db").stat().st_uid,
+       "the restored database is core's")
 
 
 def unit_capabilities():
