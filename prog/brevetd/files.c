@@ -293,7 +293,11 @@ files_map(const struct files *files, int *ret_fd, char *problem)
     BV_TRY(config_path(files->config, "db/status.map", path));
     int fd = identity_open(&files->core, path, O_WRONLY | O_CREAT, 0600);
     if (fd < 0)
-        return bad(problem, "%s: %s", path, strerror(errno));
+        return bad(
+            problem,
+            "%s cannot be written: %s; make its folder writable for core "
+            "and start again",
+            path, strerror(errno));
     (void)close(fd);
     return files_open_cores(files, path, ret_fd, problem);
 }
