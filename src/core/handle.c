@@ -358,12 +358,10 @@ static enum bv_err
 start(struct work *w)
 {
     struct decision *d = &w->job->d;
-    struct core_reply *reply = &w->job->reply;
     w->spki = w->csr.spki.whole;
     if (w->r->op == CORE_KEYGEN) {
         struct sink spki = SINK_ARRAY(w->spki_buf);
-        BV_TRY(keygen_start(w->job, w->profile, &w->csr, w->r, reply->detail,
-                            sizeof reply->detail));
+        BV_TRY(keygen_start(w));
         BV_TRY(key_spki(w->job->key, &spki));
         w->spki = sink_view(&spki);
         digest_sha256(w->spki, d->key_hash);

@@ -1,61 +1,155 @@
 #include "core/keygen.h"
 
-#include <stdio.h>
 #include <string.h>
 
+#include "base/time.h"
+#include "core/issue.h"
 #include "pki/cms.h"
+#include "wire/smime.h"
+
+/* --- for which certificate --- */
+
+static bool
+is_named(const struct cert *cert, struct span id)
+{
+    uint8_t key_id[ISSUE_KEY_ID_LEN];
+    issue_key_id(&cert->spki, key_id);
+    return span_eq(id, cert->ski) || span_eq(id, SPAN_ARRAY(key_id));
+}
 
 static enum bv_err
-keep_recipient(struct job *job, struct span peer_cert)
+keep_recipient(struct job *job, struct span der)
 {
-    job->peer_cert = malloc(peer_cert.len);
+    job->peer_cert = malloc(der.len);
     if (job->peer_cert == NULL)
         return BV_E_NO_MEMORY;
-    memcpy(job->peer_cert, peer_cert.data, peer_cert.len);
-    job->recipient = span_of(job->peer_cert, peer_cert.len);
+    memcpy(job->peer_cert, der.data, der.len);
+    job->recipient = span_of(job->peer_cert, der.len);
     return BV_OK;
 }
 
-/* The only key encryption key both sides surely know is the one of the
- * certificate on this very connection (RFC 7030 4.4.1.2). */
+struct search {
+    struct work *w;
+    uint64_t last;
+    unsigned in_page;
+};
+
 static enum bv_err
-choose_recipient(struct job *job, const struct csr *csr, struct span peer_cert)
+look_at(void *user, const struct store_cert *row)
 {
+    struct search *search = user;
+    struct job *job = search->w->job;
     struct cert cert;
-    if (csr->asymm_decrypt_key_id.len == 0 || peer_cert.len == 0)
-        return BV_E_UNSUPPORTED;
-    BV_TRY(cert_parse(peer_cert, &cert));
-    if (!span_eq(csr->asymm_decrypt_key_id, cert.ski))
-        return BV_E_UNSUPPORTED;
-    return keep_recipient(job, peer_cert);
+    search->last = row->seq;
+    search->in_page++;
+    if (job->recipient.len > 0 || row->reason >= 0 ||
+        cert_parse(row->der, &cert) != BV_OK ||
+        !is_named(&cert, search->w->csr.asymm_decrypt_key_id))
+        return BV_OK;
+    return keep_recipient(job, row->der);
+}
+
+static enum bv_err
+find_among_own(struct work *w)
+{
+    const struct store *store = w->core->store;
+    struct search search = {.w = w};
+    do {
+        struct store_cert_filter filter = {.after = search.last,
+                                           .device = w->device.id,
+                                           .expires_after = w->now,
+                                           .expires_before = TIME_NO_EXPIRY + 1,
+                                           .status = -1,
+                                           .limit = LIMIT_PAGE};
+        search.in_page = 0;
+        BV_TRY(store->cert_list(store->ctx, &filter, look_at, &search));
+    } while (search.in_page == LIMIT_PAGE && w->job->recipient.len == 0);
+    return BV_OK;
+}
+
+static enum bv_err
+find_recipient(struct work *w)
+{
+    struct span id = w->csr.asymm_decrypt_key_id, peer = w->r->peer_cert;
+    struct cert cert;
+    if (id.len == 0)
+        return work_say(w, BV_E_UNSUPPORTED,
+                        "no symmetric key is shared; name a certificate");
+    if (peer.len > 0) {
+        BV_TRY(cert_parse(peer, &cert));
+        if (is_named(&cert, id))
+            return keep_recipient(w->job, peer);
+    }
+    if (w->exists)
+        BV_TRY(find_among_own(w));
+    return w->job->recipient.len > 0
+               ? BV_OK
+               : work_say(w, BV_E_UNSUPPORTED,
+                          "the key to encrypt for is not known");
+}
+
+/* --- by which algorithms --- */
+
+/* RFC 7030 4.4.1.2: the key MUST support key transport or agreement, or be
+ * unrestricted. */
+static bool
+may_encrypt(const struct cert *cert)
+{
+    uint32_t needed = cert->spki.alg == ALG_KEY_RSA ? EXT_KU_KEY_ENCIPHERMENT
+                                                    : EXT_KU_KEY_AGREEMENT;
+    return cert->spki.alg != ALG_KEY_ED25519 &&
+           (!cert->has_key_usage || (cert->key_usage & needed) != 0);
+}
+
+static enum bv_err
+choose_wrap(struct work *w)
+{
+    struct smime_caps caps;
+    struct cert cert;
+    BV_TRY(cert_parse(w->job->recipient, &cert));
+    if (!may_encrypt(&cert))
+        return work_say(w, BV_E_BAD_KEY,
+                        "the certificate is not for encryption: it needs "
+                        "keyAgreement, or keyEncipherment with RSA");
+    w->job->wrap_bits = 256;
+    if (w->csr.smime_capabilities.len == 0)
+        return BV_OK;
+    if (smime_caps_parse(w->csr.smime_capabilities, &caps) != BV_OK)
+        return work_say(w, BV_E_BAD_MESSAGE,
+                        "the SMIMECapabilities cannot be read");
+    w->job->wrap_bits = smime_caps_choose(&caps, cert.spki.alg == ALG_KEY_RSA);
+    return w->job->wrap_bits != 0
+               ? BV_OK
+               : work_say(w, BV_E_UNSUPPORTED,
+                          "none of the SMIMECapabilities is supported: AES-CBC "
+                          "and AES key wrap or RSAES-OAEP");
 }
 
 enum bv_err
-keygen_start(struct job *job, const struct profile *profile,
-             const struct csr *csr, const struct core_request *request,
-             char *ret_problem, size_t cap)
+keygen_start(struct work *w)
 {
+    const struct csr *csr = &w->csr;
     bool wrap = csr->decrypt_key_id.len + csr->asymm_decrypt_key_id.len > 0;
-    (void)snprintf(ret_problem, cap, "the profile has no server-made keys");
-    if (!profile->server_keygen)
-        return BV_E_REFUSED;
-    (void)snprintf(ret_problem, cap,
-                   "server-made keys must be asked for encrypted");
-    if (!wrap && !profile->server_keygen_plain)
-        return BV_E_REFUSED;
-    (void)snprintf(ret_problem, cap, "the key encryption key is not known");
-    if (wrap)
-        BV_TRY(choose_recipient(job, csr, request->peer_cert));
-    (void)snprintf(ret_problem, cap, "the key could not be made");
-    return key_generate(csr->spki.alg,
-                        csr->spki.alg == ALG_KEY_RSA ? csr->spki.bits : 0,
-                        &job->key);
+    if (!w->profile->server_keygen)
+        return work_say(w, BV_E_REFUSED, "the profile has no server-made keys");
+    if (!wrap && !w->profile->server_keygen_plain)
+        return work_say(w, BV_E_REFUSED,
+                        "server-made keys must be asked for encrypted");
+    if (wrap) {
+        BV_TRY(find_recipient(w));
+        BV_TRY(choose_wrap(w));
+    }
+    enum bv_err err = key_generate(
+        csr->spki.alg, csr->spki.alg == ALG_KEY_RSA ? csr->spki.bits : 0,
+        &w->job->key);
+    return err == BV_OK ? BV_OK : work_say(w, err, "the key could not be made");
 }
 
 static enum bv_err
 write_key(struct job *job, struct sink *out)
 {
-    const struct cms_recipient to = {.cert = job->recipient};
+    const struct cms_recipient to = {.cert = job->recipient,
+                                     .bits = job->wrap_bits};
     if (job->recipient.len == 0)
         return key_plain_der(job->key, out);
     /* Signed by the new key itself, which made itself known just now. */

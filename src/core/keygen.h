@@ -3,17 +3,18 @@
 #ifndef BV_CORE_KEYGEN_H
 #define BV_CORE_KEYGEN_H
 
-#include "core/state.h"
-#include "wire/csr.h"
+#include "core/work.h"
 
 /* keygen_start makes job->key of the CSR's kind and decides how it will
- * travel. UNSUPPORTED when the client asks for a key encryption key that is
- * not known here; REFUSED when it asks for none and the profile does not allow
- * the plain form. */
-enum bv_err keygen_start(struct job *job, const struct profile *profile,
-                         const struct csr *csr,
-                         const struct core_request *request, char *ret_problem,
-                         size_t cap) BV_CHECKED;
+ * travel: in clear within TLS if nothing else is asked for and the profile
+ * allows it (REFUSED if not), or wrapped for the certificate that the CSR's
+ * AsymmetricDecryptKeyIdentifier names: the one of this connection, or a good
+ * one of the same device, by its subjectKeyIdentifier or the first 20 octets
+ * of the SHA-256 of its key (RFC 7093 2 (1)). UNSUPPORTED when there is none,
+ * when a symmetric key is named (none is ever shared), or when the
+ * SMIMECapabilities leave no algorithm; BAD_KEY when that certificate is not
+ * for encryption. Whatever was asked for, clear is never the way out. */
+enum bv_err keygen_start(struct work *w) BV_CHECKED;
 /* keygen_finish puts the key into the reply once the certificate is there; a
  * job without a key is left alone. */
 enum bv_err keygen_finish(struct job *job) BV_CHECKED;

@@ -100,7 +100,8 @@ struct job {
     size_t key_der_len;
     struct span recipient; /* certificate to wrap for; points into peer_cert */
     uint8_t *peer_cert;
-    void *extra; /* of the kind of job */
+    unsigned wrap_bits; /* AES key size for that */
+    void *extra;        /* of the kind of job */
 };
 
 #define JOB_BUCKETS 1024

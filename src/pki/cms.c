@@ -137,8 +137,9 @@ envelope(struct span content, const struct cms_recipient *recipient,
 {
     unsigned flags = CMS_BINARY | CMS_PARTIAL;
     bv_auto(BIO) BIO *in = BIO_new_mem_buf(content.data, (int)content.len);
-    bv_auto(CMS) CMS_ContentInfo *cms =
-        CMS_encrypt(NULL, NULL, EVP_aes_256_cbc(), flags);
+    bv_auto(CMS) CMS_ContentInfo *cms = CMS_encrypt(
+        NULL, NULL,
+        recipient->bits == 128 ? EVP_aes_128_cbc() : EVP_aes_256_cbc(), flags);
     unsigned char *der = NULL;
     struct span all;
     int len;
@@ -170,7 +171,9 @@ cms_wrap_key(const struct key *key, const struct key *signer,
     struct span content;
     enum bv_err err;
 
-    if ((recipient->cert.len == 0) == (recipient->kek.len == 0))
+    if ((recipient->cert.len == 0) == (recipient->kek.len == 0) ||
+        (recipient->bits != 0 && recipient->bits != 128 &&
+         recipient->bits != 256))
         return BV_E_USAGE;
     if (cert == NULL || !signer->is_private)
         return BV_E_WRONG_KEY;

@@ -1,6 +1,6 @@
 /* CMS encryption for EST serverkeygen (RFC 7030 4.4.2): the new private key as
  * AsymmetricKeyPackage (RFC 5958), inside SignedData by whoever made it,
- * inside EnvelopedData for the device. Content encryption AES-256-CBC. */
+ * inside EnvelopedData for the device. Content encryption AES-CBC. */
 #ifndef BV_PKI_CMS_H
 #define BV_PKI_CMS_H
 
@@ -13,6 +13,9 @@ struct cms_recipient {
     /* ... or a key shared with the device: kekri, AES key wrap. 16, 24 or 32
      * octets, with the identifier the device gave for it. */
     struct span kek, kek_id;
+    /* AES key size, 128 or 256, of the content and, for a certificate with a
+     * key agreement key, of the key wrap; 0: 256. */
+    unsigned bits;
 };
 
 /* An EnvelopedData of an RSA-4096 key and a signer certificate fits. */

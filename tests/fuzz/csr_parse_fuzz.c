@@ -2,11 +2,13 @@
 #include "wire/csr.h"
 #include "wire/name.h"
 #include "wire/san.h"
+#include "wire/smime.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     struct csr csr;
+    struct smime_caps caps;
 
     if (csr_parse(span_of(data, len), &csr) != BV_OK)
         return 0;
@@ -16,5 +18,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     fuzz_require(!csr.has_challenge || csr.challenge.len > 0);
     fuzz_require(san_eq(csr.san, csr.san));
     fuzz_require(san_eq(csr.change_san, csr.change_san));
+    if (smime_caps_parse(csr.smime_capabilities, &caps) == BV_OK)
+        fuzz_require(smime_caps_choose(&caps, len % 2) <= 256);
     return 0;
 }

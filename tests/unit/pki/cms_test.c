@@ -108,7 +108,7 @@ decrypt(const char *with)
 }
 
 static void
-to_a_certificate(enum alg_key alg, unsigned bits)
+to_a_certificate(enum alg_key alg, unsigned bits, unsigned aes_bits)
 {
     struct test_cert to;
     struct cms_recipient recipient = {0};
@@ -118,6 +118,7 @@ to_a_certificate(enum alg_key alg, unsigned bits)
     test_issue(&to, test_key(alg, bits), "device", TEST_DEVICE, NULL,
                SPAN_LIT("\x02"), NOW - 1000, NOW + 100000, NULL);
     recipient.cert = to.der;
+    recipient.bits = aes_bits;
     assert_int_equal(
         cms_wrap_key(device_key, signer.key, signer.der, &recipient, &out),
         BV_OK);
@@ -131,16 +132,34 @@ to_a_certificate(enum alg_key alg, unsigned bits)
     key_free(to.key);
 }
 
+/* The algorithms by name, as the openssl command prints them. */
+static void
+check_printed(const char *cipher, const char *wrap)
+{
+    char command[400];
+    (void)snprintf(command, sizeof command,
+                   "cd %s && openssl cms -cmsout -print -noout -inform DER -in "
+                   "wrapped >print && grep -qi %s print && grep -qi %s print",
+                   dir, cipher, wrap);
+    assert_int_equal(system(command), 0);
+}
+
 static void
 agreement(void **state)
 {
-    to_a_certificate(ALG_KEY_P256, 0);
+    to_a_certificate(ALG_KEY_P256, 0, 0);
+    check_printed("aes-256-cbc", "id-aes256-wrap");
+    to_a_certificate(ALG_KEY_P256, 0, 128);
+    check_printed("aes-128-cbc", "id-aes128-wrap");
 }
 
 static void
 transport(void **state)
 {
-    to_a_certificate(ALG_KEY_RSA, 2048);
+    to_a_certificate(ALG_KEY_RSA, 2048, 0);
+    check_printed("aes-256-cbc", "rsaesOaep");
+    to_a_certificate(ALG_KEY_RSA, 2048, 128);
+    check_printed("aes-128-cbc", "rsaesOaep");
 }
 
 static void
@@ -168,6 +187,7 @@ refusals(void **state)
                                  .kek = SPAN_LIT("0123456789abcdef")};
     struct cms_recipient length = {.kek = SPAN_LIT("short"),
                                    .kek_id = SPAN_LIT("x")};
+    struct cms_recipient size = {.cert = signer.der, .bits = 192};
     struct cms_recipient junk = {.cert = SPAN_LIT("junk")};
     uint8_t buf[CMS_KEY_MAX];
     struct sink out = SINK_ARRAY(buf);
@@ -180,6 +200,9 @@ refusals(void **state)
         BV_E_USAGE);
     assert_int_equal(
         cms_wrap_key(device_key, signer.key, signer.der, &length, &out),
+        BV_E_USAGE);
+    assert_int_equal(
+        cms_wrap_key(device_key, signer.key, signer.der, &size, &out),
         BV_E_USAGE);
     assert_int_equal(
         cms_wrap_key(device_key, signer.key, signer.der, &junk, &out),
