@@ -2,12 +2,12 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
-#include <openssl/provider.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/auto.h"
+#include "net/tls_library.h"
 #include "net/tls_trust.h"
 
 struct tls {
@@ -48,11 +48,6 @@ BV_AUTO_DEFINE(tls_conn, struct tls_conn, tls_conn_free)
 #define GROUPS         "P-256:X25519:P-384"
 #define SECURITY_LEVEL 2 /* 112 bits: RSA from 2048, no SHA-1 */
 
-/* One library context for the process, apart from the default one, so that no
- * lock is shared with anybody and no configuration file is read. It is never
- * freed: OpenSSL keeps references to it for every thread that used it. */
-static OSSL_LIB_CTX *lib;
-
 static int
 never_ask(char *buffer, int size, int writing, void *arg)
 {
@@ -67,8 +62,8 @@ use_key(struct tls *tls, struct span pem)
     bv_auto(bio) BIO *in = BIO_new_mem_buf(pem.data, (int)pem.len);
     if (in == NULL)
         return BV_E_NO_MEMORY;
-    bv_auto(pkey) EVP_PKEY *key =
-        PEM_read_bio_PrivateKey_ex(in, NULL, never_ask, NULL, lib, NULL);
+    bv_auto(pkey) EVP_PKEY *key = PEM_read_bio_PrivateKey_ex(
+        in, NULL, never_ask, NULL, tls_library(), NULL);
     if (key == NULL)
         return BV_E_BAD_CONFIG;
     if (SSL_CTX_use_PrivateKey(tls->ctx, key) != 1)
@@ -79,7 +74,7 @@ use_key(struct tls *tls, struct span pem)
 static enum bv_err
 use_next_cert(struct tls *tls, BIO *in, bool first, bool *ret_more)
 {
-    bv_auto(cert) X509 *cert = X509_new_ex(lib, NULL);
+    bv_auto(cert) X509 *cert = X509_new_ex(tls_library(), NULL);
     if (cert == NULL)
         return BV_E_NO_MEMORY;
     *ret_more = PEM_read_bio_X509(in, &cert, NULL, NULL) != NULL;
@@ -205,8 +200,7 @@ tls_new(const struct tls_settings *settings, struct tls **ret_tls)
     if (tls == NULL)
         return BV_E_NO_MEMORY;
     tls->refs = 1;
-    if (lib == NULL)
-        lib = OSSL_LIB_CTX_new();
+    OSSL_LIB_CTX *lib = tls_library();
     if (lib == NULL)
         return BV_E_NO_MEMORY;
     tls->ctx = SSL_CTX_new_ex(lib, NULL, TLS_server_method());

@@ -30,11 +30,11 @@ add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 }
 
 static struct issued
-issue(const char *name, const struct issued *by, bool ca, const char *eku,
-      long start, long end)
+issue_for(EVP_PKEY *key, const char *name, const struct issued *by, bool ca,
+          const char *eku, long start, long end)
 {
     static long serial = 1;
-    struct issued new = {X509_new(), EVP_EC_gen("P-256")};
+    struct issued new = {X509_new(), key};
     X509_NAME *subject = X509_get_subject_name(new.cert);
     const struct issued *issuer = by != NULL ? by : &new;
     X509_set_version(new.cert, 2);
@@ -56,10 +56,18 @@ issue(const char *name, const struct issued *by, bool ca, const char *eku,
     return new;
 }
 
-struct issued
-issue_client(const char *name, const struct issued *by)
+static struct issued
+issue(const char *name, const struct issued *by, bool ca, const char *eku,
+      long start, long end)
 {
-    return issue(name, by, false, "clientAuth", -86400, 86400);
+    return issue_for(EVP_EC_gen("P-256"), name, by, ca, eku, start, end);
+}
+
+struct issued
+issue_client(EVP_PKEY *key, const struct issued *by)
+{
+    assert(key != NULL);
+    return issue_for(key, "client", by, false, "clientAuth", -86400, 86400);
 }
 
 static void
@@ -169,7 +177,7 @@ make_tls(const struct server *server)
                                    {"twin", span_str(twin)}};
     struct tls_settings settings = {.key_pem = span_str(key),
                                     .chain_pem = span_str(chain),
-                                    .ask_client = true,
+                                    .ask_client = !server->anonymous,
                                     .own_pem = span_str(own),
                                     .manufacturers = makers,
                                     .num_manufacturers = 2,

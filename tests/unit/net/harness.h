@@ -29,8 +29,9 @@ struct pki {
 extern struct pki pki;
 void pki_make(void);
 void pki_free(void);
-/* issue_client: one more client certificate; the caller frees both parts. */
-struct issued issue_client(const char *name, const struct issued *by);
+/* issue_client: one more client certificate, for this key; the caller frees
+ * both. */
+struct issued issue_client(EVP_PKEY *key, const struct issued *by);
 /* pem_of: malloc'ed, of cert and/or key (either may be NULL). */
 char *pem_of(X509 *cert, EVP_PKEY *key);
 
@@ -40,8 +41,8 @@ struct server {
     struct loop *loop;
     struct net *net;
     struct net_limits limits;
-    bool secure;
-    int64_t own_expired_s; /* of tls_settings, as is own_any_usage */
+    bool secure, anonymous; /* TLS; without client certificates */
+    int64_t own_expired_s;  /* of tls_settings, as is own_any_usage */
     bool own_any_usage;
     struct tls *tls;
     int port;

@@ -57,7 +57,8 @@ check_accepted(int version, const struct issued *who, const char *want)
     char hex[160];
     begin(&server);
     tls_client_open(&client, &server, version, who, NULL);
-    assert_true(client.ok);
+    if (!client.ok)
+        fail_msg("%s: %s", want, client.alert);
     tls_client_ask(&client, FACTS, text, sizeof(text));
     if (strstr(text, want) == NULL)
         fail_msg("wanted %s, got %s", want, text);
@@ -177,6 +178,42 @@ test_no_session_is_ever_resumed(void **state)
     tls_client_close(&first);
     tls_client_close(&second);
     server_stop(&server);
+}
+
+/* One of TLS 1.3 comes after the handshake, with the answer. */
+static SSL_SESSION *
+take_session(const struct server *server, int version)
+{
+    struct tls_client client;
+    tls_client_open(&client, server, version, NULL, NULL);
+    assert_true(client.ok);
+    tls_client_ask(&client, FACTS, text, sizeof(text));
+    SSL_SESSION *session = SSL_get1_session(client.ssl);
+    (void)SSL_shutdown(client.ssl); /* else it may not be used again */
+    tls_client_close(&client);
+    return session;
+}
+
+static void
+test_resumes_where_no_certificate_is_asked_for(void **state)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    for (int i = 0; i < 2; i++) {
+        struct server server;
+        struct tls_client client;
+        server_init(&server, true);
+        server.anonymous = true;
+        server_start(&server);
+        SSL_SESSION *session = take_session(&server, versions[i]);
+        tls_client_init(&client, &server, versions[i], NULL, NULL);
+        SSL_set_session(client.ssl, session);
+        tls_client_shake(&client);
+        assert_true(client.ok);
+        assert_int_equal(SSL_session_reused(client.ssl), 1);
+        SSL_SESSION_free(session);
+        tls_client_close(&client);
+        server_stop(&server);
+    }
 }
 
 static void
@@ -303,6 +340,58 @@ test_own_is_the_issuing_ca_alone(void **state)
     }
 }
 
+static enum bv_err
+settings_err(const char *key, const char *chain, const char *own)
+{
+    struct tls *tls = NULL;
+    struct tls_settings settings = {.key_pem = span_str(key),
+                                    .chain_pem = span_str(chain),
+                                    .own_pem = span_str(own),
+                                    .ask_client = true};
+    enum bv_err err = tls_new(&settings, &tls);
+    tls_unref(tls);
+    return err;
+}
+
+static void
+check_key(EVP_PKEY *key, bool ok)
+{
+    static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+    struct issued who = issue_client(key, &pki.issuing);
+    char *key_pem = pem_of(NULL, key), *chain = pem_of(who.cert, NULL);
+    for (int i = 0; i < 2; i++) {
+        /* a kind not offered to the client: it has nothing to show */
+        check_accepted(versions[i], &who,
+                       ok ? "trust=1 name= cert=" : "trust=0 name= cert=0 ");
+    }
+    assert_int_equal(settings_err(key_pem, chain, chain) == BV_OK, ok);
+    free(key_pem);
+    free(chain);
+    X509_free(who.cert);
+    EVP_PKEY_free(key);
+}
+
+static EVP_PKEY *
+rsa_pss(void)
+{
+    EVP_PKEY *key = NULL;
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, "RSA-PSS", NULL);
+    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_generate(ctx, &key), 1);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
+static void
+test_kinds_of_keys(void **state)
+{
+    check_key(EVP_EC_gen("P-384"), true);
+    check_key(EVP_RSA_gen(2048), true);
+    check_key(rsa_pss(), true);
+    check_key(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), true);
+    check_key(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), false);
+}
+
 /* The leaf and so many CAs between it and the issuing one. */
 static void
 check_depth(int between, bool ok)
@@ -310,7 +399,8 @@ check_depth(int between, bool ok)
     struct server server;
     struct tls_client client;
     begin(&server);
-    struct issued below = issue_client("below", &pki.deep[between - 1]);
+    struct issued below =
+        issue_client(EVP_EC_gen("P-256"), &pki.deep[between - 1]);
     tls_client_init(&client, &server, TLS1_2_VERSION, &below, NULL);
     for (int i = between - 1; i >= 0; i--)
         SSL_add1_chain_cert(client.ssl, pki.deep[i].cert);
@@ -573,19 +663,6 @@ test_pipelined_in_one_record(void **state)
     server_stop(&server);
 }
 
-static enum bv_err
-settings_err(const char *key, const char *chain, const char *own)
-{
-    struct tls *tls = NULL;
-    struct tls_settings settings = {.key_pem = span_str(key),
-                                    .chain_pem = span_str(chain),
-                                    .own_pem = span_str(own),
-                                    .ask_client = true};
-    enum bv_err err = tls_new(&settings, &tls);
-    tls_unref(tls);
-    return err;
-}
-
 static void
 test_settings_are_checked(void **state)
 {
@@ -624,12 +701,14 @@ main(void)
         cmocka_unit_test(test_refused_certificates),
         cmocka_unit_test(test_a_certificate_good_for_renewal_only),
         cmocka_unit_test(test_no_session_is_ever_resumed),
+        cmocka_unit_test(test_resumes_where_no_certificate_is_asked_for),
         cmocka_unit_test(test_suites),
         cmocka_unit_test(test_old_versions_are_refused),
         cmocka_unit_test(test_any_server_name_is_taken),
         cmocka_unit_test(test_alpn_is_http_1_1_or_nothing),
         cmocka_unit_test(test_no_renegotiation_no_compression),
         cmocka_unit_test(test_own_is_the_issuing_ca_alone),
+        cmocka_unit_test(test_kinds_of_keys),
         cmocka_unit_test(test_long_chains_are_refused),
         cmocka_unit_test(test_a_vendors_chain_is_kept),
         cmocka_unit_test(test_an_oversize_certificate_is_refused),

@@ -1,0 +1,22 @@
+/* The OpenSSL library context of this room. Part of net/tls; only its files
+ * include this.
+ *
+ * One for the process, apart from the default one, so that no lock is shared
+ * with anybody and no configuration file is read. It is never freed: OpenSSL
+ * keeps references to it for every thread that used it.
+ *
+ * OpenSSL 3.0 decodes the key of each presented certificate by asking every
+ * decoder of every algorithm it has whether it fits, which costs more than to
+ * verify a signature. So the context offers the key types that a certificate
+ * here may have (EC, RSA, RSA-PSS, Ed25519) and the ciphers of the suites; all
+ * else comes from OpenSSL's default provider as it is, and so does the code
+ * behind what is offered. */
+#ifndef BV_NET_TLS_LIBRARY_H
+#define BV_NET_TLS_LIBRARY_H
+
+#include <openssl/types.h>
+
+/* tls_library makes it at the first call; NULL without memory. */
+OSSL_LIB_CTX *tls_library(void);
+
+#endif
