@@ -181,6 +181,7 @@ set_policy(SSL_CTX *ctx)
     (void)SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS |
                                     SSL_MODE_ENABLE_PARTIAL_WRITE |
                                     SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_read_ahead(ctx, 1); /* one read takes a flight of records */
     SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
     usual_judge = SSL_CTX_get_security_callback(ctx);
     SSL_CTX_set_security_callback(ctx, judge);
