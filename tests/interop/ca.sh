@@ -76,7 +76,7 @@ install_at() { # SECONDS from now
 refuse "one that has expired" install_at $((20 * 366 * 86400))
 check "and why" said expired
 refuse "one that is not valid yet" install_at -86400
-check "and why" said 'valid'
+check "and why" said 'not yet valid'
 refuse "what is no certificate" brevet ca install "$csr" --chain "$ext/root.crt"
 refuse "no such file" brevet ca install "$ext/none.crt"
 cat "$ext/good.crt" "$ext/root.crt" "$ext/other.crt" >"$ext/long.crt"
