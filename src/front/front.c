@@ -134,8 +134,8 @@ write_line(const struct front_request *request, uint16_t status, uint64_t bytes,
     level("request method=%.*s path=%.*s status=%u bytes=%llu duration_us=%lld "
           "peer=%s trust=%s device=\"%s\" request_id=%s detail=\"%s%s\"",
           (int)request->http->method_name.len, request->http->method_name.data,
-          (int)request->http->path.len, request->http->path.data, status,
-          (unsigned long long)bytes,
+          front_path_shown(request->http->path), request->http->path.data,
+          status, (unsigned long long)bytes,
           (long long)(loop_clock_us() - exchange->started_us), exchange->peer,
           front_trust_name(exchange->tls), device, request->id,
           live ? "" : "client gone; ", quote(detail, quoted, sizeof(quoted)));

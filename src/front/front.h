@@ -88,6 +88,15 @@ void front_reply_file(struct front_request *request,
 void front_fail(struct front_request *request, enum bv_err err,
                 const char *detail, uint32_t retry_after);
 
+/* What a log line shows of a path (octets): the fields behind it, the address
+ * among them, must not be pushed out of the line. */
+#define FRONT_PATH_SHOWN 400
+static inline int
+front_path_shown(struct span path)
+{
+    return path.len < FRONT_PATH_SHOWN ? (int)path.len : FRONT_PATH_SHOWN;
+}
+
 /* front_status maps an error to an HTTP status: the one table of this. */
 uint16_t front_status(enum bv_err err);
 

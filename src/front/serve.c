@@ -245,7 +245,7 @@ on_refused(void *ctx, const struct net_refusal *refusal)
     log_info("request method=%.*s path=%.*s status=%u bytes=%llu "
              "duration_us=%lld peer=%s trust=%s device=\"\" request_id=%s "
              "detail=\"%s (%s)\"",
-             (int)method.len, method.data, (int)path.len, path.data,
+             (int)method.len, method.data, front_path_shown(path), path.data,
              refusal->status, (unsigned long long)refusal->bytes,
              (long long)refusal->duration_us, refusal->peer, trust, id,
              refusal->detail, err_name(refusal->err));

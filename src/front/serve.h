@@ -9,7 +9,7 @@
  *     serve_free(serve);
  *
  * The line:  request method=POST path=/.well-known/est/simpleenroll status=200
- * bytes=912 duration_us=1432 peer=192.0.2.7 trust=own device=d1
+ * bytes=912 duration_us=1432 peer=192.0.2.7 trust=own device="d1"
  * request_id=5b1e… detail="…"
  *
  * What net refuses itself (malformed, too large, too slow, no TLS) gets the

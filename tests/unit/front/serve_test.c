@@ -264,6 +264,29 @@ test_refusals_of_net_look_the_same(void **state)
     close(log);
 }
 
+/* A path as long as may be does not push the address out of the line. */
+static void
+test_a_long_path_leaves_the_line_whole(void **state)
+{
+    static char request[LIMIT_HTTP_LINE];
+    char line[2048];
+    int log = memfd_create("log", MFD_CLOEXEC), saved = dup(STDERR_FILENO);
+    memset(request, 'x', sizeof(request));
+    memcpy(request, "GET /long", 9);
+    strcpy(request + 8000, REST "\r\n");
+    dup2(log, STDERR_FILENO);
+    assert_non_null(strstr(ask(request), " 404 "));
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    log_line_with(log, "path=/longx", line);
+    assert_non_null(strstr(line, "status=404"));
+    assert_non_null(strstr(line, "peer=127.0.0.1"));
+    assert_non_null(strstr(line, "detail=\""));
+    assert_int_equal(line[strlen(line) - 1], '"');
+    expect_id(line);
+    close(log);
+}
+
 static void
 test_a_detail_stays_in_the_body(void **state)
 {
@@ -282,6 +305,7 @@ main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_every_answer_is_dressed),
         cmocka_unit_test(test_refusals_of_net_look_the_same),
+        cmocka_unit_test(test_a_long_path_leaves_the_line_whole),
         cmocka_unit_test(test_a_detail_stays_in_the_body),
     };
     return cmocka_run_group_tests(tests, start, stop);
