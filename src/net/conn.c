@@ -108,6 +108,7 @@ conn_free_exchange(struct open_exchange *open)
 {
     tls_conn_free(open->tls);
     conn_buffer_drop(&open->body);
+    explicit_bzero(open->head, open->head_len); /* Authorization was in it */
     free(open);
 }
 

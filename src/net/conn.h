@@ -56,6 +56,7 @@ struct open_exchange {
     struct conn *conn;    /* NULL: the client has gone */
     struct tls_conn *tls; /* a reference; NULL on plain HTTP */
     uint8_t *head;
+    size_t head_len;
     struct conn_buffer body;
     char peer[ADDRESS_TEXT_MAX];
 };

@@ -9,31 +9,47 @@
 /* A fast reader of a large file gives way to others after so many pieces. */
 #define PIECES_A_TURN 16
 
+static void
+wipe_and_free(struct conn_buffer *buffer)
+{
+    if (buffer->data != NULL)
+        explicit_bzero(buffer->data, buffer->cap);
+    free(buffer->data);
+}
+
+/* Not realloc(3), which leaves what it moves behind: credentials come and keys
+ * go through these buffers. */
+static enum bv_err
+grow(struct conn_buffer *buffer, size_t need)
+{
+    size_t cap = need < 1024 ? 1024 : need + need / 2;
+    uint8_t *data = malloc(cap);
+    if (data == NULL)
+        return BV_E_NO_MEMORY;
+    if (buffer->len > 0)
+        memcpy(data, buffer->data, buffer->len);
+    wipe_and_free(buffer);
+    buffer->data = data;
+    buffer->cap = cap;
+    return BV_OK;
+}
+
 enum bv_err
 conn_buffer_add(struct conn_buffer *buffer, struct span bytes)
 {
     size_t need = buffer->len + bytes.len;
-    if (need > buffer->cap) {
-        size_t cap = need < 1024 ? 1024 : need + need / 2;
-        uint8_t *data = realloc(buffer->data, cap);
-        if (data == NULL)
-            return BV_E_NO_MEMORY;
-        buffer->data = data;
-        buffer->cap = cap;
-    }
+    if (need > buffer->cap)
+        BV_TRY(grow(buffer, need));
     if (bytes.len > 0)
         memcpy(buffer->data + buffer->len, bytes.data, bytes.len);
     buffer->len = need;
     return BV_OK;
 }
 
-/* Credentials come and keys go through these buffers. */
 void
 conn_buffer_drop(struct conn_buffer *buffer)
 {
-    if (buffer->data != NULL)
-        explicit_bzero(buffer->data, buffer->len);
-    free(buffer->data);
+    wipe_and_free(buffer);
     *buffer = (struct conn_buffer){0};
 }
 

@@ -124,11 +124,12 @@ open_exchange(struct conn *conn, struct span head)
         return BV_E_NO_MEMORY;
     open->conn = conn;
     open->head = (uint8_t *)open + fixed + user;
+    open->head_len = head.len;
     memcpy(open->head, head.data, head.len);
     enum bv_err err =
         http_request_parse(span_of(open->head, head.len), &open->pub.request);
     if (err != BV_OK) {
-        free(open);
+        conn_free_exchange(open);
         return err;
     }
     open->pub.user = (uint8_t *)open + fixed;
@@ -301,6 +302,7 @@ feed_read(struct conn *conn)
     }
     net->reading = true;
     enum bv_err err = feed_new(conn, span_of(net->in, len));
+    explicit_bzero(net->in, len);
     net->reading = false;
     if (err != BV_OK)
         conn_close(conn);

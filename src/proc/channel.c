@@ -75,20 +75,25 @@ rule_find(unsigned number, enum proc_role from, enum proc_role to)
 
 /* --- buffers --- */
 
+/* What is in use goes to the front; what it leaves behind is wiped: keys and
+ * claim codes pass through here. */
+static void
+buffer_move(struct buffer *buf)
+{
+    size_t used = buf->tail - buf->head;
+    if (used > 0 && buf->head > 0)
+        memmove(buf->data, buf->data + buf->head, used);
+    if (buf->data != NULL)
+        explicit_bzero(buf->data + used, buf->tail - used);
+    buf->head = 0;
+    buf->tail = used;
+}
+
 static void
 buffer_rewind(struct buffer *buf)
 {
-    if (buf->head == buf->tail) {
-        if (buf->data != NULL) /* keys and claim codes pass through here */
-            explicit_bzero(buf->data, buf->tail);
-        buf->head = buf->tail = 0;
-        return;
-    }
-    if (buf->head < buf->cap / 2)
-        return;
-    memmove(buf->data, buf->data + buf->head, buf->tail - buf->head);
-    buf->tail -= buf->head;
-    buf->head = 0;
+    if (buf->head == buf->tail || buf->head >= buf->cap / 2)
+        buffer_move(buf);
 }
 
 /* buffer_room makes at least want octets free behind tail. */
@@ -97,11 +102,8 @@ buffer_room(struct buffer *buf, size_t want)
 {
     if (buf->cap - buf->tail >= want)
         return BV_OK;
-    size_t used = buf->tail - buf->head;
-    if (used > 0 && buf->head > 0)
-        memmove(buf->data, buf->data + buf->head, used);
-    buf->head = 0;
-    buf->tail = used;
+    buffer_move(buf);
+    size_t used = buf->tail;
     size_t cap = buf->cap > 0 ? buf->cap : BUF_START;
     while (cap - used < want)
         cap *= 2;
@@ -154,11 +156,13 @@ enum bv_err
 channel_new(int fd, enum proc_role self, enum proc_role peer,
             struct channel **ret_channel)
 {
+    bv_auto_close int own = fd;
     BV_TRY(set_nonblocking(fd));
     struct channel *channel = calloc(1, sizeof(*channel));
     if (channel == NULL)
         return BV_E_NO_MEMORY;
-    channel->fd = fd;
+    channel->fd = own;
+    own = -1;
     channel->self = self;
     channel->peer = peer;
     *ret_channel = channel;

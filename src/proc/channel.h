@@ -41,7 +41,7 @@ struct msg {
 
 struct channel;
 
-/* channel_new takes over fd (and closes it in channel_free). */
+/* channel_new takes over fd, also on failure; channel_free closes it. */
 enum bv_err channel_new(int fd, enum proc_role self, enum proc_role peer,
                         struct channel **ret_channel) BV_CHECKED;
 void channel_free(struct channel *channel);

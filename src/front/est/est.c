@@ -333,9 +333,9 @@ ask_core(struct est_door *door, struct front_request *request, enum core_op op,
     read_credential(request, credential, &ask);
     core_request_encode(&out, &ask);
     explicit_bzero(credential, sizeof(credential));
-    BV_TRY(sink_done(&out, &body));
-    enum bv_err err =
-        peer_ask(door->core, MSG_REQUEST, body, on_reply, request);
+    enum bv_err err = sink_done(&out, &body);
+    if (err == BV_OK)
+        err = peer_ask(door->core, MSG_REQUEST, body, on_reply, request);
     explicit_bzero(buf, out.len);
     return err;
 }
