@@ -15,7 +15,8 @@ enum weak {
     WEAK_RSA_SIZE,         /* below the minimum, above 8192, or no multiple
                             * of 8 bits: no generator worth trusting */
     WEAK_RSA_EVEN,         /* even modulus */
-    WEAK_RSA_EXPONENT,     /* e even, or not above 2^16 (FIPS 186-5), or huge */
+    WEAK_RSA_EXPONENT,     /* e even, or not above 2^16 (FIPS 186-5), or above
+                            * 64 bits */
     WEAK_RSA_SMALL_FACTOR, /* a prime below 4096 divides n */
     WEAK_RSA_CLOSE_PRIMES, /* Fermat's method finds p, q in 100 rounds */
     WEAK_RSA_ROCA,         /* CVE-2017-15361: Infineon's generator */
