@@ -391,21 +391,57 @@ find_url(struct span names, struct span *ret_url)
     return BV_OK;
 }
 
+/* DistributionPointName: fullName [0] or nameRelativeToCRLIssuer [1]. */
+static enum bv_err
+take_point_name(struct span name, struct span *ret_url)
+{
+    struct span full;
+
+    if (!der_next_is(name, DER_CONTEXT_CONS(0)))
+        return der_only(name, DER_CONTEXT_CONS(1), &full);
+    BV_TRY(der_only(name, DER_CONTEXT_CONS(0), &full));
+    return full.len > 0 ? find_url(full, ret_url) : BV_E_BAD_MESSAGE;
+}
+
+/* RFC 5280 4.2.1.13: a point has a name or a cRLIssuer. */
+static enum bv_err
+take_point(struct span *points, struct span *ret_url)
+{
+    struct span point, name, skipped;
+    bool has_name, has_reasons, has_issuer;
+
+    BV_TRY(der_take(points, DER_SEQUENCE, &point));
+    BV_TRY(der_take_opt(&point, DER_CONTEXT_CONS(0), &has_name, &name));
+    BV_TRY(der_take_opt(&point, DER_CONTEXT(1), &has_reasons, &skipped));
+    BV_TRY(der_take_opt(&point, DER_CONTEXT_CONS(2), &has_issuer, &skipped));
+    if (point.len != 0 || (!has_name && !has_issuer))
+        return BV_E_BAD_MESSAGE;
+    return has_name ? take_point_name(name, ret_url) : BV_OK;
+}
+
 enum bv_err
 ext_crldp(struct span value, struct span *ret_url)
 {
-    struct span points, point, name, full, url = SPAN_EMPTY;
-    bool present;
+    struct span points, url = SPAN_EMPTY, ignored;
 
     BV_TRY(der_only(value, DER_SEQUENCE, &points));
-    BV_TRY(der_take(&points, DER_SEQUENCE, &point));
-    BV_TRY(der_take_opt(&point, DER_CONTEXT_CONS(0), &present, &name));
-    if (present && der_next_is(name, DER_CONTEXT_CONS(0))) {
-        BV_TRY(der_only(name, DER_CONTEXT_CONS(0), &full));
-        BV_TRY(find_url(full, &url));
-    }
+    BV_TRY(take_point(&points, &url));
+    while (points.len > 0)
+        BV_TRY(take_point(&points, &ignored));
     *ret_url = url;
     return BV_OK;
+}
+
+/* accessLocation is one GeneralName. */
+static enum bv_err
+take_location(struct span access, struct span *ret_url)
+{
+    struct span rest = access, name;
+    uint8_t tag;
+
+    *ret_url = SPAN_EMPTY;
+    BV_TRY(der_any(&rest, &tag, &name, NULL));
+    return rest.len == 0 ? find_url(access, ret_url) : BV_E_BAD_MESSAGE;
 }
 
 enum bv_err
@@ -417,14 +453,15 @@ ext_aia(struct span value, struct span *ret_ocsp, struct span *ret_issuers)
     if (list.len == 0)
         return BV_E_BAD_MESSAGE;
     while (list.len > 0) {
-        struct span access, method;
+        struct span access, method, url;
 
         BV_TRY(der_take(&list, DER_SEQUENCE, &access));
         BV_TRY(der_oid(&access, &method));
+        BV_TRY(take_location(access, &url));
         if (span_eq(method, oid_ad_ocsp) && ocsp.len == 0)
-            BV_TRY(find_url(access, &ocsp));
+            ocsp = url;
         if (span_eq(method, oid_ad_ca_issuers) && issuers.len == 0)
-            BV_TRY(find_url(access, &issuers));
+            issuers = url;
     }
     *ret_ocsp = ocsp;
     *ret_issuers = issuers;

@@ -160,6 +160,32 @@ test_values_refused(void **state)
                      BV_E_BAD_MESSAGE);
     assert_int_equal(ext_aia(SPAN_LIT("\x30\x00"), &a, &b), BV_E_BAD_MESSAGE);
     assert_int_equal(ext_crldp(SPAN_LIT("\x30\x00"), &a), BV_E_BAD_MESSAGE);
+    /* a point without a name; with something after it; an empty fullName */
+    assert_int_equal(ext_crldp(SPAN_LIT("\x30\x02\x30\x00"), &a),
+                     BV_E_BAD_MESSAGE);
+    assert_int_equal(
+        ext_crldp(SPAN_LIT("\x30\x0a\x30\x08\xa0\x04\xa0\x02\x82\x00"
+                           "\x05\x00"),
+                  &a),
+        BV_E_BAD_MESSAGE);
+    assert_int_equal(
+        ext_crldp(SPAN_LIT("\x30\x06\x30\x04\xa0\x02\xa0\x00"), &a),
+        BV_E_BAD_MESSAGE);
+    /* the second point is junk */
+    assert_int_equal(ext_crldp(SPAN_LIT("\x30\x0a\x30\x06\xa0\x04\xa0\x02"
+                                        "\x82\x00\x05\x00"),
+                               &a),
+                     BV_E_BAD_MESSAGE);
+    /* two locations in one description; none */
+    assert_int_equal(
+        ext_aia(SPAN_LIT("\x30\x10\x30\x0e\x06\x08\x2b\x06\x01\x05\x05\x07"
+                         "\x30\x01\x86\x00\x86\x00"),
+                &a, &b),
+        BV_E_BAD_MESSAGE);
+    assert_int_equal(ext_aia(SPAN_LIT("\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01"
+                                      "\x05\x05\x07\x30\x01"),
+                             &a, &b),
+                     BV_E_BAD_MESSAGE);
     assert_int_equal(ext_null(SPAN_LIT("\x05\x00\x00")), BV_E_TRAILING_BYTES);
 }
 
