@@ -260,10 +260,13 @@ read_extensions(struct span wrapped, struct crl *crl)
 static enum bv_err
 read_fields(struct span *in, struct crl *crl, enum alg_sig *ret_sig)
 {
-    uint64_t version = 0;
+    uint64_t version = 1;
 
+    /* RFC 5280 5.1.2.1: absent (v1) or v2; the 0 of v1 is never written */
     if (der_next_is(*in, DER_INTEGER))
         BV_TRY(der_uint(in, &version));
+    if (version == 0)
+        return BV_E_BAD_MESSAGE;
     if (version > 1)
         return BV_E_UNSUPPORTED;
     BV_TRY(alg_sig_parse(in, ret_sig));

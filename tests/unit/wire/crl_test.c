@@ -283,6 +283,28 @@ test_cut_is_refused(void **state)
                              BV_OK);
 }
 
+/* RFC 5280 5.1.2.1: v2 or nothing. */
+static void
+test_versions(void **state)
+{
+    struct crl_head h = head();
+    static struct built built;
+    static uint8_t copy[1024];
+    struct crl crl;
+
+    build(&built, &h, 3);
+    assert_true(built.der.len <= sizeof copy);
+    memcpy(copy, built.der.data, built.der.len);
+    struct span list = span_of(copy, built.der.len);
+    assert_int_equal(crl_parse(list, &crl), BV_OK);
+    const uint8_t *version = memmem(copy, sizeof copy, "\x02\x01\x01\x30", 4);
+    assert_non_null(version);
+    copy[version - copy + 2] = 0;
+    assert_int_equal(crl_parse(list, &crl), BV_E_BAD_MESSAGE);
+    copy[version - copy + 2] = 2;
+    assert_int_equal(crl_parse(list, &crl), BV_E_UNSUPPORTED);
+}
+
 /* with_extension makes a list with one more CRL or entry extension. */
 static enum bv_err
 with_extension(struct span oid, bool critical, bool in_entry)
@@ -424,6 +446,7 @@ main(void)
         cmocka_unit_test(test_read_back),
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_cut_is_refused),
+        cmocka_unit_test(test_versions),
         cmocka_unit_test(test_extensions_that_matter),
         cmocka_unit_test(test_openssl_verifies_it),
     };
