@@ -201,7 +201,8 @@ alg_sig_parse(struct span *in, enum alg_sig *ret_sig)
     for (size_t i = 0; i < NUM_SIGS; i++) {
         if (!span_eq(*sigs[i].oid, oid))
             continue;
-        if (sigs[i].is_rsa) /* RFC 4055 5 */
+        /* RFC 4055 5: NULL is written; who leaves it out is understood too */
+        if (sigs[i].is_rsa && algorithm.len != 0)
             BV_TRY(der_null(&algorithm));
         if (algorithm.len != 0) /* RFC 5758 3.2, RFC 8410 3: absent */
             return BV_E_BAD_MESSAGE;

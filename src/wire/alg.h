@@ -12,7 +12,7 @@ enum alg_key {
     ALG_KEY_P256,
     ALG_KEY_P384,
     ALG_KEY_P521,
-    ALG_KEY_RSA, /* any modulus size; see alg_key_bits */
+    ALG_KEY_RSA, /* any modulus size */
     ALG_KEY_ED25519,
 };
 
@@ -41,11 +41,12 @@ struct alg_spki {
  * parameters where none belong. */
 enum bv_err alg_spki_parse(struct span *in,
                            struct alg_spki *ret_spki) BV_CHECKED;
-/* alg_spki_put_ec writes an SPKI for an uncompressed EC point or Ed25519. */
+/* alg_spki_put writes an SPKI for an uncompressed EC point or Ed25519. */
 void alg_spki_put(struct sink *out, enum alg_key alg, struct span key);
 
-/* alg_sig_parse takes an AlgorithmIdentifier off *in and demands the exact
- * parameters the standard names (ECDSA, Ed25519: absent; RSA: NULL). */
+/* alg_sig_parse takes an AlgorithmIdentifier off *in and demands the parameters
+ * the standards name (ECDSA, Ed25519: absent; RSA: NULL, which RFC 4055 5 has
+ * readers take as absent too; alg_sig_put writes it). */
 enum bv_err alg_sig_parse(struct span *in, enum alg_sig *ret_sig) BV_CHECKED;
 void alg_sig_put(struct sink *out, enum alg_sig sig);
 /* alg_sig_of_key: P-256 with SHA-256, P-384/384, P-521/512, RSA/SHA-256. */

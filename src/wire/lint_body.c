@@ -65,11 +65,11 @@ lint_body_serial_expected(const struct lint_view *view)
 bool
 lint_body_sig_expected(const struct lint_view *view)
 {
-    struct span in = view->sig_alg;
-    enum alg_sig sig;
+    uint8_t buf[32];
+    struct sink exact = SINK_ARRAY(buf);
 
-    return alg_sig_parse(&in, &sig) == BV_OK && in.len == 0 &&
-           sig == view->expect->sig_alg;
+    alg_sig_put(&exact, view->expect->sig_alg);
+    return !exact.failed && span_eq(view->sig_alg, sink_view(&exact));
 }
 
 bool
