@@ -58,7 +58,8 @@
 #define LIMIT_WRITE_RATE 16384
 /* Reading on after the last answer, so that it is not lost to a reset. */
 #define LIMIT_LINGER_MS 2000
-/* Connections one address may hold; a NAT of a large site is 200. */
+/* Connections one address may hold: a fleet may live behind one NAT. Half of
+ * all, so that no address takes the door for itself. */
 #define LIMIT_PER_ADDRESS 6000
 /* Connections one door holds. */
 #define LIMIT_CONNECTIONS 12000

@@ -28,7 +28,7 @@ BV_AUTO_DEFINE(X509, X509, X509_free)
 enum bv_err key_of_evp(EVP_PKEY *pkey, bool is_private,
                        struct key **ret_key) BV_CHECKED;
 
-/* cert_of_der decodes exactly one certificate; NULL if it is not one. */
+/* x509_of_der decodes exactly one certificate; NULL if it is not one. */
 static inline X509 *
 x509_of_der(struct span der)
 {

@@ -17,7 +17,7 @@
 /* spawn_role starts role number index and gives back its process id and our
  * end of its channel (non-blocking, close-on-exec; the caller owns it). The
  * child keeps 0, 1, 2 and SPAWN_FD, has default signals, an environment of
- * PATH, TZ and what the log needs, and has dropped to who when that is not
+ * PATH and JOURNAL_STREAM, and has dropped to who when that is not
  * NULL. It is killed by the kernel should the parent die without a word. */
 enum bv_err spawn_role(enum proc_role role, unsigned index,
                        const struct identity *who, pid_t *ret_pid,

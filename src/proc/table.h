@@ -25,7 +25,7 @@ struct proc_row {
     unsigned files;   /* most descriptors */
 };
 
-/* proc_row_of returns the row of a role; NULL for PARENT, CONTROL, ANY. */
+/* table_row returns the row of a role; NULL for PARENT, CONTROL, ANY. */
 const struct proc_row *table_row(enum proc_role role);
 /* table_rows: all rows, in the order they are started. */
 const struct proc_row *table_rows(size_t *ret_num);

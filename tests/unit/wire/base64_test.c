@@ -52,23 +52,9 @@ static void
 test_refused(void **state)
 {
     static const char *const bad[] = {
-        "Z",
-        "Zg",
-        "Zg=",
-        "Zm8",
-        "====",
-        "Z===",
-        "Zh==",
-        "Zm9=",
-        "Zg==Zg==",
-        "Zg==Z",
-        "Zg===",
-        "Zm-_",
-        "Zm9v.",
-        "Zm\v9v",
-        "Z=g=",
-        "\xffm9v",
-        "=Zm9",
+        "Z",     "Zg",     "Zg=",      "Zm8",     "====",  "Z===",
+        "Zh==",  "Zm9=",   "Zg==Zg==", "Zg==Z",   "Zg===", "Zm-_",
+        "Zm9v.", "Zm\v9v", "Z=g=",     "\xffm9v", "=Zm9",
     };
 
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
