@@ -1,5 +1,7 @@
 /* brevet(1): finds the command, reads its options, runs it. */
+#include <errno.h>
 #include <getopt.h>
+#include <locale.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,10 +69,11 @@ refusal(const json_t *answer)
         if (strcmp(error, err_name((enum bv_err)err)) == 0 &&
             err_fault((enum bv_err)err) == BV_FAULT_PEER)
             code = COMMAND_REFUSED;
-    (void)fprintf(stderr, "brevet: %s\n",
-                  detail != NULL && detail[0] != '\0' ? detail
-                  : error != NULL                     ? error
-                                                      : "no answer");
+    (void)fputs("brevet: ", stderr);
+    table_put(stderr, detail != NULL && detail[0] != '\0' ? detail
+                      : error != NULL                     ? error
+                                                          : "no answer");
+    (void)fputs("\n", stderr);
     return code;
 }
 
@@ -183,6 +186,7 @@ read_file(const char *path, json_t **ret_value)
 {
     char *text = malloc(FILE_MAX + 1);
     FILE *file = fopen(path, "re");
+    int why = errno;
     size_t len = 0;
 
     if (text != NULL && file != NULL)
@@ -191,7 +195,10 @@ read_file(const char *path, json_t **ret_value)
     if (good)
         *ret_value = json_stringn(text, len);
     else
-        (void)fprintf(stderr, "brevet: %s: cannot be read\n", path);
+        (void)fprintf(stderr, "brevet: %s: %s\n", path,
+                      file == NULL ? strerror(why)
+                      : len == 0   ? "is empty"
+                                   : "is too large, or cannot be read");
     if (file != NULL)
         (void)fclose(file);
     free(text);
@@ -484,6 +491,7 @@ main(int argc, char **argv)
 {
     struct command_call call = {.dir = getenv("BREVET_DIR"),
                                 .args = json_object()};
+    (void)setlocale(LC_CTYPE, ""); /* what the terminal can show */
     int code = read_line(&call, argc, argv);
     json_decref(call.args);
     return code;

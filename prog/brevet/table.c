@@ -124,10 +124,60 @@ table_listing(const json_t *rows, const char *columns)
     scols_unref_table(table);
 }
 
-static bool
-is_block(const json_t *value)
+/* Octets of the character at s that must not reach a terminal; 0: it may.
+ * C0 and DEL, C1 (U+0080 to 9F), and what turns the direction of text round
+ * (U+202A to E, U+2066 to 9). */
+static size_t
+unsafe_len(const unsigned char *s)
 {
-    return json_is_string(value) && strchr(json_string_value(value), '\n');
+    if (s[0] < 0x20 || s[0] == 0x7f)
+        return 1;
+    if (s[0] == 0xc2 && s[1] >= 0x80 && s[1] <= 0x9f)
+        return 2;
+    bool turns =
+        s[0] == 0xe2 && ((s[1] == 0x80 && s[2] >= 0xaa && s[2] <= 0xae) ||
+                         (s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9));
+    return turns ? 3 : 0;
+}
+
+static void
+put_safe(FILE *to, const char *text, bool lines)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    while (*s != '\0') {
+        size_t len = lines && *s == '\n' ? 0 : unsafe_len(s);
+        if (len == 0)
+            (void)fputc(*s++, to);
+        for (; len > 0; len--)
+            (void)fprintf(to, "\\x%02x", *s++);
+    }
+}
+
+void
+table_put(FILE *to, const char *text)
+{
+    put_safe(to, text, false);
+}
+
+void
+table_put_lines(FILE *to, const char *text)
+{
+    put_safe(to, text, true);
+}
+
+static void
+put_field(const char *key, const char *text)
+{
+    (void)printf("%-16s ", key);
+    table_put(stdout, text);
+    (void)printf("\n");
+}
+
+static bool
+is_block(const char *key)
+{
+    return strcmp(key, "pem") == 0 || strcmp(key, "proof") == 0 ||
+           strcmp(key, "note") == 0;
 }
 
 /* One line each: sentences. */
@@ -137,8 +187,7 @@ text_lines(const char *key, const json_t *list)
     size_t i;
     json_t *text;
 
-    json_array_foreach(list, i, text)(void)
-        printf("%-16s %s\n", key, json_string_value(text));
+    json_array_foreach(list, i, text) put_field(key, json_string_value(text));
 }
 
 static bool
@@ -157,20 +206,20 @@ table_fields(const json_t *object)
 
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
-        if (is_block(value) || json_is_array(value) || json_is_object(value))
+        if (is_block(key) || json_is_array(value) || json_is_object(value))
             continue;
         value_text(key, value, text, sizeof(text));
-        (void)printf("%-16s %s\n", key, text);
+        put_field(key, json_is_string(value) ? json_string_value(value) : text);
     }
     json_object_foreach((json_t *)(uintptr_t)object, key, value)
     {
-        if (is_block(value))
-            (void)fputs(json_string_value(value), stdout);
+        if (is_block(key) && json_is_string(value))
+            table_put_lines(stdout, json_string_value(value));
         else if (is_text_list(value))
             text_lines(key, value);
         else if (json_is_array(value) || json_is_object(value)) {
             (void)printf("%s ", key);
-            (void)json_dumpf(value, stdout, JSON_COMPACT);
+            (void)json_dumpf(value, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
             (void)printf("\n");
         }
     }
