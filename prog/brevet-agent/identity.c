@@ -41,7 +41,12 @@ take_url(struct identity *identity)
 {
     static const char scheme[] = "https://";
     const char *url = identity->config->url;
-    if (url == NULL || strncasecmp(url, scheme, sizeof(scheme) - 1) != 0)
+    if (url == NULL)
+        return complain(identity,
+                        "nothing is known of it; enroll it with --url, or name "
+                        "its --dir",
+                        identity->config->dir);
+    if (strncasecmp(url, scheme, sizeof(scheme) - 1) != 0)
         return complain(identity, "url must be https://HOST[:PORT][/PATH]",
                         url);
     const char *host = url + sizeof(scheme) - 1;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "prog/brevet-agent/agent.h"
@@ -162,6 +163,13 @@ load_file(struct arguments *args)
 {
     const char *path =
         args->config_path != NULL ? args->config_path : AGENT_CONFIG;
+    if (args->config_path == NULL && access(path, F_OK) != 0) {
+        fprintf(stderr,
+                "brevet-agent: there is no " AGENT_CONFIG ": name the identity "
+                "by --dir (to enroll it, --url and more: see --help), or a "
+                "file by --config\n");
+        return false;
+    }
     if (!config_load(path, args->configs, &args->num_configs))
         return false;
     for (size_t i = 0; i < args->num_configs; i++)
@@ -222,7 +230,11 @@ open_all(struct arguments *args, char **names, int num_names,
     *ret_num = num;
     if (num > 0)
         return true;
-    fprintf(stderr, "brevet-agent: no such identity in the configuration\n");
+    fprintf(stderr, "brevet-agent: no such identity in the configuration; it "
+                    "has:");
+    for (size_t i = 0; i < args->num_configs; i++)
+        fprintf(stderr, " %s", args->configs[i].name);
+    fputc('\n', stderr);
     return false;
 }
 
@@ -335,7 +347,10 @@ execute(struct arguments *args, const char *command, char **names,
     bool run = strcmp(command, "run") == 0;
     bool renew = strcmp(command, "renew") == 0;
     if (!status && !run && !renew && strcmp(command, "enroll") != 0) {
-        fprintf(stderr, "brevet-agent: unknown command %s\n", command);
+        fprintf(stderr,
+                "brevet-agent: there is no command \"%s\": enroll, renew, run "
+                "and status; brevet-agent --help explains them\n",
+                command);
         return AGENT_USAGE;
     }
     enum identity_use use = status ? IDENTITY_READ

@@ -262,6 +262,26 @@ read_value(enum command_kind kind, const char *text, json_t **ret_value)
     return false;
 }
 
+static const char *
+kind_text(enum command_kind kind)
+{
+    switch (kind) {
+    case COMMAND_NUMBER:
+        return "it takes a whole number";
+    case COMMAND_DURATION:
+    case COMMAND_WITHIN:
+        return "it takes a time such as 90s, 12h or 30d";
+    case COMMAND_TEXT:
+    case COMMAND_LIST:
+        return "it takes a text in UTF-8";
+    case COMMAND_PATH:
+    case COMMAND_FILE:
+    case COMMAND_FLAG:
+        break;
+    }
+    return "it takes a file's name";
+}
+
 static bool
 set_option(struct command_call *call, const struct command_option *option,
            const char *text)
@@ -271,8 +291,9 @@ set_option(struct command_call *call, const struct command_option *option,
 
     if (!read_value(option->kind, text, &value)) {
         json_decref(value);
-        (void)fprintf(stderr, "brevet: %s: not a value for %s\n", text,
-                      option->name);
+        if (option->kind != COMMAND_FILE) /* of which it has said why */
+            (void)fprintf(stderr, "brevet: \"%s\" is no value for %s: %s\n",
+                          text, option->name, kind_text(option->kind));
         return false;
     }
     if (option->kind != COMMAND_LIST)
@@ -306,12 +327,14 @@ long_options(const struct command *command, struct option *ret)
 static int
 read_options(struct command_call *call, int argc, char **argv)
 {
+    static char program[] = "brevet";
     struct option options[OPTIONS_MAX + 4];
     const struct command *command = call->command;
     int c;
 
     (void)long_options(command, options);
-    optind = 0; /* anew: main stops at the first word, this does not */
+    argv[0] = program; /* getopt names it */
+    optind = 0;        /* anew: main stops at the first word, this does not */
     while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
         if (c == 'h')
             return help_command(command);
@@ -327,9 +350,11 @@ read_options(struct command_call *call, int argc, char **argv)
     bool takes = command->positional.name != NULL;
     bool needs = takes && !command->positional_optional;
     if (left > (takes ? 1 : 0) || left < (needs ? 1 : 0)) {
-        (void)fprintf(stderr, "brevet: see brevet %s %s --help\n",
-                      command->group,
-                      command->action != NULL ? command->action : "");
+        (void)fprintf(stderr, "brevet: %s %s; see brevet ",
+                      left > 0 ? argv[argc - 1] : command->positional.name,
+                      left > 0 ? "is one word too many" : "is missing");
+        name_command(command, stderr);
+        (void)fprintf(stderr, " --help\n");
         return COMMAND_USAGE;
     }
     if (left == 1 && !set_option(call, &command->positional, argv[optind]))

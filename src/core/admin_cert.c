@@ -81,12 +81,30 @@ copy_device_id(void *user, const struct store_device *row)
     return BV_OK;
 }
 
-static int
-status_filter(const char *text)
+static enum bv_err
+read_status(struct admin_call *call, int *ret_status)
 {
-    if (text != NULL && strcmp(text, "good") == 0)
-        return -1;
-    return text != NULL && strcmp(text, "revoked") == 0 ? -3 : -2;
+    static const struct {
+        const char *name;
+        int status; /* as in store_cert_filter */
+    } all[] = {{"any", -2}, {"good", -1}, {"revoked", -3}};
+    const char *text = admin_text(call, "status");
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (strcmp(text != NULL ? text : "any", all[i].name) != 0)
+            continue;
+        *ret_status = all[i].status;
+        return BV_OK;
+    }
+    return admin_problem(call, BV_E_BAD_MESSAGE,
+                         "\"status\" is any, good or revoked");
+}
+
+static enum bv_err
+no_device(struct admin_call *call, enum bv_err err)
+{
+    return err == BV_E_NOT_FOUND
+               ? admin_problem(call, err, "there is no such device")
+               : err;
 }
 
 static enum bv_err
@@ -97,14 +115,15 @@ cert_list(struct admin_call *call)
     struct store_cert_filter filter = {
         .after = (uint64_t)admin_int(call, "after", 0),
         .expires_before = admin_int(call, "expires_before", 0),
-        .status = status_filter(admin_text(call, "status")),
         .limit = admin_limit(call),
     };
+    BV_TRY(read_status(call, &filter.status));
     if (filter.expires_before != 0)
         filter.expires_after = core_now(call->core);
     if (device != NULL)
-        BV_TRY(store->device_find(store->ctx, device, copy_device_id,
-                                  &filter.device));
+        BV_TRY(no_device(call,
+                         store->device_find(store->ctx, device, copy_device_id,
+                                            &filter.device)));
     struct admin_page page = admin_page_start(call);
     enum bv_err err = store->cert_list(store->ctx, &filter, add_cert, &page);
     if (err != BV_OK) {
@@ -143,7 +162,10 @@ seq_of_call(struct admin_call *call, uint64_t *ret_seq)
         *ret_seq = (uint64_t)seq;
         return BV_OK;
     }
-    if (text == NULL || hex_octets(text, serial, sizeof serial, &len) != BV_OK)
+    if (text == NULL)
+        return admin_problem(call, BV_E_BAD_MESSAGE,
+                             "say which: a serial number, a device or a key");
+    if (hex_octets(text, serial, sizeof serial, &len) != BV_OK)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "\"serial\" must be a serial number in hex");
     if (serial_open(call->core->serial, span_of(serial, len), ret_seq) != BV_OK)
@@ -210,6 +232,18 @@ change_one(struct admin_call *call, int reason,
 }
 
 static enum bv_err
+change_device(struct admin_call *call, const char *device, int reason,
+              const struct revoke_actor *actor, unsigned *ret_num)
+{
+    enum bv_err err = revoke_device(call->core, device, reason, actor, ret_num);
+    return err == BV_E_NOT_FOUND
+               ? admin_problem(call, err,
+                               "there is no such device, or it has no "
+                               "certificate that is still valid")
+               : err;
+}
+
+static enum bv_err
 change_status(struct admin_call *call, int reason)
 {
     const struct revoke_actor actor = {AUDIT_ACTOR_OPERATOR, AUDIT_AUTH_LOCAL,
@@ -218,7 +252,7 @@ change_status(struct admin_call *call, int reason)
     uint8_t key_hash[32];
     unsigned num = 0;
     if (device != NULL) {
-        BV_TRY(revoke_device(call->core, device, reason, &actor, &num));
+        BV_TRY(change_device(call, device, reason, &actor, &num));
     } else if (admin_text(call, "key") != NULL) {
         BV_TRY(key_of_call(call, key_hash));
         BV_TRY(revoke_key(call->core, key_hash, reason, &actor, &num));

@@ -53,6 +53,9 @@ read_kind(struct admin_call *call, struct store_token *row)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "\"kind\" is \"device\" or \"group\"");
     row->kind = STORE_TOKEN_DEVICE;
+    if (admin_text(call, "device") == NULL)
+        return admin_problem(call, BV_E_BAD_MESSAGE,
+                             "say for whom: a device or a group");
     if (admin_text(call, "group") != NULL)
         BV_TRY(admin_name(call, "group", row->group, sizeof row->group));
     return admin_name(call, "device", row->device, sizeof row->device);

@@ -42,11 +42,12 @@ code "an unknown command" 2 "certificate" certificate list
 code "an unknown action" 2 "frobnicate" cert frobnicate
 code "an unknown option" 2 "unrecognized" cert list --nonsense
 code "an option without its value" 2 "requires" cert list --device
-code "a number that is none" 2 "not a value" cert list --limit many
-code "a duration that is none" 2 "not a value" token create --device a --expires soon
+code "a number that is none" 2 "is no value" cert list --limit many
+code "a duration that is none" 2 "is no value" token create --device a --expires soon
 code "an argument missing" 2 "help" cert show
 code "an argument too many" 2 "help" ca show issuing root
-code "a file that is not there" 2 "cannot be read" cert issue --profile server --csr /nonexistent
+code "a file missing" 2 "FILE is missing" restore
+code "a file that is not there" 2 "No such file" cert issue --profile server --csr /nonexistent
 check "help" sh -c "$bin_brevet --help | grep -q usage"
 check "version" sh -c "$bin_brevet --version | grep -qE '^brevet [0-9]'"
 "$bin_brevet" --help | sed -n 's/^  \([a-z]* [a-z]*\) .*/\1/p' | sed 's/ *$//' >"$work/commands"
@@ -62,6 +63,10 @@ start_daemon
 json status '.' status
 json "ca list" '.rows | length == 2' ca list
 table "ca list" issuing ca list
+code "a status that is none" 3 "any, good or revoked" cert list --status bad
+code "revoke what" 3 "say which" cert revoke
+code "revoke whom" 3 "no such device" cert revoke --device nobody
+code "a code for whom" 3 "say for whom" token create
 json "ca show" '.pem | startswith("-----BEGIN")' ca show issuing
 code "ca show of none" 3 "" ca show nobody
 json "profile list" '.rows | map(.name) | index("device") != null and index("ocsp") != null' profile list
