@@ -40,33 +40,58 @@ log_set_level(enum log_level level)
     log_max = level;
 }
 
+/* The date is the same for many lines: it is made once a second. */
 static void
 put_time(struct sink *out)
 {
+    static char text[TIME_TEXT_MAX];
+    static int64_t second = INT64_MIN;
     int64_t now = clock_wall_ms();
-    char text[TIME_TEXT_MAX];
-    char fraction[8];
+    unsigned ms = (unsigned)(now % 1000);
+    char fraction[] = {'.',
+                       (char)('0' + ms / 100),
+                       (char)('0' + ms / 10 % 10),
+                       (char)('0' + ms % 10),
+                       'Z',
+                       ' ',
+                       '\0'};
 
-    time_format(now / 1000, text);
-    (void)snprintf(fraction, sizeof(fraction), ".%03dZ ", (int)(now % 1000));
-    text[strlen(text) - 1] = '\0'; /* the Z comes after the fraction */
+    if (now / 1000 != second) {
+        second = now / 1000;
+        time_format(second, text);
+        text[strlen(text) - 1] = '\0'; /* the Z comes after the fraction */
+    }
     sink_str(out, text);
     sink_str(out, fraction);
 }
 
-/* One character that may need four octets: it is written whole or not at all,
- * so that a cut line ends cleanly. */
-static bool
-put_escaped(struct sink *out, char c)
+static size_t
+printable_len(const char *text)
 {
-    char text[5] = {c, '\0'};
+    size_t len = 0;
 
-    if (c < ' ' || c > '~')
-        (void)snprintf(text, sizeof(text), "\\x%02x", (unsigned)(uint8_t)c);
-    if (out->len + strlen(text) > out->cap)
-        return false;
-    sink_str(out, text);
-    return true;
+    while (text[len] >= ' ' && text[len] <= '~')
+        len++;
+    return len;
+}
+
+/* put_escaped ends where the line is full: a character that needs four octets
+ * is written whole or not at all, so that a cut line ends cleanly. */
+static void
+put_escaped(struct sink *out, const char *text)
+{
+    char hex[5];
+
+    for (;;) {
+        size_t len = printable_len(text), room = out->cap - out->len;
+        sink_put(out, span_of(text, len < room ? len : room));
+        text += len;
+        if (*text == '\0' || out->cap - out->len < sizeof(hex) - 1)
+            return;
+        (void)snprintf(hex, sizeof(hex), "\\x%02x", (unsigned)(uint8_t)*text);
+        sink_str(out, hex);
+        text++;
+    }
 }
 
 static void
@@ -95,8 +120,7 @@ log_line(enum log_level level, const char *format, va_list args)
     sink_str(&out, " ");
     sink_str(&out, levels[level].name);
     sink_str(&out, " ");
-    for (const char *at = body; *at != '\0' && put_escaped(&out, *at); at++)
-        continue;
+    put_escaped(&out, body);
     line[out.len] = '\n';
     write_all(line, out.len + 1);
 }

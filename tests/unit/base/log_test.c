@@ -111,6 +111,25 @@ test_long_line_is_cut_and_ended(void **state)
     assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
 }
 
+/* The last character that would need four octets is left out whole. */
+static void
+test_the_cut_is_clean(void **state)
+{
+    char line[2 * LOG_LINE_MAX];
+    char text[2 * LOG_LINE_MAX];
+
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    log_error("%s", text);
+    read_line(line, sizeof(line));
+    assert_int_equal(strlen(line), LOG_LINE_MAX);
+    text[LOG_LINE_MAX - 1 - strlen("<3>core error ") - 3] = '\n';
+    log_error("%s", text);
+    read_line(line, sizeof(line));
+    assert_int_equal(strlen(line), LOG_LINE_MAX - 3);
+    assert_string_equal(line + strlen(line) - 2, "x\n");
+}
+
 static void
 test_clocks_agree(void **state)
 {
@@ -131,6 +150,7 @@ main(void)
         cmocka_unit_test(test_a_peer_cannot_forge_a_line),
         cmocka_unit_test(test_level_filters),
         cmocka_unit_test(test_long_line_is_cut_and_ended),
+        cmocka_unit_test(test_the_cut_is_clean),
         cmocka_unit_test(test_clocks_agree),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
