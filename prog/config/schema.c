@@ -302,6 +302,7 @@ static const struct schema_choice bindings[] = {
     {"ignore", PROFILE_BINDING_IGNORE},
     {"verify", PROFILE_BINDING_VERIFY},
     {"require", PROFILE_BINDING_REQUIRE},
+    {"secret", PROFILE_BINDING_SECRET},
     {NULL, 0},
 };
 
@@ -480,7 +481,9 @@ static const struct schema_key profile_keys[] = {
     BOOL(profile, "approval", approval, "false",
          "An operator approves each device's first certificate."),
     CHOICE(CHOICE, profile, "channel-binding", binding, bindings, "verify",
-           "Whether a request must be bound to its TLS connection."),
+           "Whether a request must be bound to its TLS connection. secret: the "
+           "challengePassword is a claim code, for clients that can send one "
+           "no other way."),
     {.name = "credentials",
      .type = SCHEMA_CUSTOM,
      .max = 4,

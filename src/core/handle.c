@@ -88,6 +88,23 @@ choose_profile(struct work *w, const char *by_label)
     return BV_OK;
 }
 
+/* Clients with SCEP's habits: whoever has shown nothing else may have put a
+ * claim code where the channel binding goes. */
+static bool
+take_challenge(const struct core_request *r, const struct profile *profile,
+               struct core_request *ret_request)
+{
+    struct csr csr;
+    if (profile == NULL || profile->binding != PROFILE_BINDING_SECRET ||
+        r->op == CORE_REENROLL || r->trust != CORE_TRUST_NONE ||
+        r->secret.len > 0 || csr_parse(r->csr, &csr) != BV_OK ||
+        !csr.has_challenge)
+        return false;
+    *ret_request = *r;
+    ret_request->secret = csr.challenge;
+    return true;
+}
+
 static enum bv_err
 identify(struct work *w)
 {
@@ -95,9 +112,13 @@ identify(struct work *w)
     const char *by_label = label_profile(w->core, w->r->label);
     if (by_label == NULL)
         return work_say(w, BV_E_NOT_FOUND, "there is no such label");
-    enum bv_err err = authorize(w->core, w->r, w->now, &w->id, reply->detail,
-                                sizeof reply->detail);
     const struct profile *p = core_profile(w->core, by_label);
+    const struct core_request *r = w->r;
+    struct core_request with_secret;
+    if (take_challenge(r, p, &with_secret))
+        r = &with_secret;
+    enum bv_err err = authorize(w->core, r, w->now, &w->id, reply->detail,
+                                sizeof reply->detail);
     reply->challenge = err == BV_E_UNAUTHENTICATED &&
                        w->r->op != CORE_REENROLL && p != NULL && p->allow_basic;
     w->job->d.auth = w->id.auth;
@@ -118,6 +139,7 @@ check_binding(struct work *w)
     struct sink text = SINK_ARRAY(buf);
     /* RFC 7030 3.7: an RA has verified it on its own connection. */
     if (w->profile->binding == PROFILE_BINDING_IGNORE ||
+        w->profile->binding == PROFILE_BINDING_SECRET ||
         w->id.auth == AUDIT_AUTH_RA)
         return BV_OK;
     if (!csr->has_challenge)

@@ -256,6 +256,8 @@ check_extensions(const struct profile *p)
         {p->no_rev_avail && p->is_ca, "no_rev_avail is not for a CA"},
         {p->no_rev_avail && (p->crldp || p->aia_ocsp),
          "no_rev_avail contradicts crldp and aia_ocsp"},
+        {p->binding == PROFILE_BINDING_SECRET && p->approval,
+         "a claim code in the CSR would be kept with it until approval"},
         {p->allow_ra && (p->is_ca || has_eku(p, PROFILE_EKU_CMC_RA)),
          "an RA makes neither RAs nor CAs"},
         {p->num_eku > PROFILE_EKU_MAX, "too many extended key usages"},

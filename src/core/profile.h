@@ -40,7 +40,8 @@ enum profile_san { /* bits: which kinds of SAN a requester may ask for */
 enum profile_binding {
     PROFILE_BINDING_IGNORE,
     PROFILE_BINDING_VERIFY,
-    PROFILE_BINDING_REQUIRE
+    PROFILE_BINDING_REQUIRE,
+    PROFILE_BINDING_SECRET, /* challengePassword is a claim code instead */
 };
 
 struct profile {

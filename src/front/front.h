@@ -52,6 +52,9 @@ struct front {
     size_t num_routes;
     enum bv_err (*open)(const struct front_env *env, void **ret_ctx);
     void (*close)(void *ctx);
+    /* what a request needs, where that is not its route's alone (which it may
+     * return); NULL: the route's */
+    enum front_auth (*auth)(void *ctx, const struct front_request *request);
 };
 
 struct front_request {

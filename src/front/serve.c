@@ -138,11 +138,14 @@ check_media_type(const struct front_route *route,
 }
 
 static enum bv_err
-check_auth(const struct front_route *route, const struct exchange *exchange)
+check_auth(const struct front_request *request, const struct exchange *exchange)
 {
+    enum front_auth auth = request->front->auth != NULL
+                               ? request->front->auth(request->ctx, request)
+                               : request->route->auth;
     struct span credential;
     bool has_cert = exchange->tls->trust != NET_TRUST_NONE;
-    switch (route->auth) {
+    switch (auth) {
     case FRONT_AUTH_NONE:
     case FRONT_AUTH_OPTIONAL:
         return BV_OK;
@@ -208,7 +211,7 @@ on_admit(void *ctx, struct exchange *exchange)
             front_fail(request, BV_E_NOT_FOUND, NULL, 0);
         return;
     }
-    enum bv_err err = check_auth(request->route, exchange);
+    enum bv_err err = check_auth(request, exchange);
     if (err == BV_OK)
         err = check_media_type(request->route, request->http);
     if (err != BV_OK) {

@@ -195,9 +195,16 @@ equal "a CSR bound to another connection is 400" 400 "$(bound 1.2 b2 "$code" yes
 printf 'MAA=' >"$work/cmc"
 status=$(curl -s --cacert "$root" -o /dev/null -w '%{http_code}' -H 'Content-Type: application/pkcs7-mime' \
     --data-binary "@$work/cmc" "$est/fullcmc")
-check "fullcmc is not offered ($status)" test "$status" = 501 -o "$status" = 404
+equal "fullcmc is not implemented (RFC 7030 4.3.2)" 501 "$status"
+status=$(curl -s --cacert "$root" -o /dev/null -w '%{http_code}' -H 'Content-Type: application/pkcs10' \
+    --data-binary "@$work/cmc" "$est/fullcmc")
+equal "nor with another media type: 415" 415 "$status"
+get "$est/fullcmc"
+equal "nor by GET: 405" 405 "$status"
+post nobody/fullcmc "$work/cmc"
+check "nor under an unknown label ($status)" test "$status" = 404 -o "$status" = 415
 new_csr k1
 post serverkeygen "$work/k1.b64" --user "k1:$(token --device k1)"
-check "serverkeygen is off by default ($status)" test "$status" = 403 -o "$status" = 404 -o "$status" = 501
+equal "serverkeygen is off by default" 403 "$status"
 
 finish

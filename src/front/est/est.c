@@ -7,6 +7,7 @@
 #include "front/peer.h"
 #include "wire/cms.h"
 #include "wire/est.h"
+#include "wire/oid.h"
 
 struct est_door {
     const struct front_est_settings *settings;
@@ -145,11 +146,31 @@ handle_cacerts(void *ctx, struct front_request *request)
                     offer->cacerts_tag);
 }
 
+/* Who comes with a certificate of ours is told what its renewal has to look
+ * like; an RA asks for others. */
+static bool
+is_for_renewal(const struct exchange_tls *tls, struct cert *ret_cert)
+{
+    return tls->trust == NET_TRUST_OWN &&
+           cert_parse(tls->peer_cert, ret_cert) == BV_OK &&
+           !cert_has_eku(ret_cert, oid_cmc_ra);
+}
+
 static void
 handle_csrattrs(void *ctx, struct front_request *request)
 {
     const struct offer *offer = find_offer(ctx, request);
+    uint8_t buf[LIMIT_NAME + LIMIT_CERT];
+    struct sink out = SINK_ARRAY(buf);
+    struct cert own;
 
+    if (offer != NULL && is_for_renewal(request->exchange->tls, &own)) {
+        offers_put_csrattrs(&out, offer->profile, &own);
+        if (!out.failed) {
+            reply_der(request, EST_TYPE_CSRATTRS, sink_view(&out), NULL, NULL);
+            return;
+        }
+    }
     if (offer != NULL)
         reply_known(request, EST_TYPE_CSRATTRS, offer->csrattrs,
                     offer->csrattrs_tag);
@@ -393,10 +414,28 @@ static const struct front_route ROUTES[] = {
     GET_("csrattrs", handle_csrattrs),
 };
 
+/* Where the challengePassword may be the credential, nobody knows before the
+ * CSR is there. */
+static enum front_auth
+auth_of(void *ctx, const struct front_request *request)
+{
+    struct est_door *door = ctx;
+    const struct offer *offer =
+        refresh(door) == BV_OK ? offers_find(door->offers, request->segment)
+                               : NULL;
+    bool secret =
+        offer != NULL && offer->profile->binding == PROFILE_BINDING_SECRET;
+
+    return secret && request->route->auth == FRONT_AUTH_ANY
+               ? FRONT_AUTH_OPTIONAL
+               : request->route->auth;
+}
+
 const struct front front_est = {
     .name = "est",
     .routes = ROUTES,
     .num_routes = sizeof(ROUTES) / sizeof(ROUTES[0]),
     .open = open_door,
     .close = close_door,
+    .auth = auth_of,
 };

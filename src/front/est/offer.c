@@ -6,6 +6,7 @@
 #include "wire/cms.h"
 #include "wire/der.h"
 #include "wire/est.h"
+#include "wire/name.h"
 #include "wire/oid.h"
 
 static const struct profile *
@@ -54,25 +55,59 @@ preferred_rsa_bits(const struct profile *profile)
     return profile->rsa_min > 2048 ? profile->rsa_min : 2048;
 }
 
-void
-offers_put_csrattrs(struct sink *out, const struct profile *profile)
+/* The client's to fill in: the device's name, and a SAN where one may be
+ * asked for. */
+static void
+ask_names(struct est_csrattrs *attrs, const struct profile *profile)
 {
+    attrs->subject[attrs->num_rdns++] = (struct est_rdn){.oid = oid_cn};
+    if (profile->san_allowed != 0 && !profile->san_id_dns &&
+        !profile->san_id_urn)
+        attrs->extensions[attrs->num_extensions++] =
+            (struct est_extension){.oid = oid_san};
+}
+
+/* The names of own; scratch holds the values. */
+static void
+fix_names(struct est_csrattrs *attrs, const struct cert *own,
+          struct sink *scratch)
+{
+    struct name_iter it;
+    struct name_ava ava;
+
+    if (name_open(own->subject, &it) != BV_OK)
+        return;
+    while (name_next(&it, &ava) == BV_OK && attrs->num_rdns < EST_RDNS_MAX) {
+        size_t start = scratch->len;
+        der_put(scratch, ava.tag, ava.value);
+        attrs->subject[attrs->num_rdns++] = (struct est_rdn){
+            ava.oid, span_of(scratch->data + start, scratch->len - start)};
+    }
+    if (own->san.len > 0)
+        attrs->extensions[attrs->num_extensions++] =
+            (struct est_extension){.oid = oid_san, .value = own->san};
+}
+
+void
+offers_put_csrattrs(struct sink *out, const struct profile *profile,
+                    const struct cert *own)
+{
+    uint8_t buf[LIMIT_NAME];
+    struct sink scratch = SINK_ARRAY(buf);
     struct est_csrattrs attrs = {
         .key = preferred_key(profile),
         .challenge = profile->binding == PROFILE_BINDING_REQUIRE,
         .is_template = true,
-        .subject = {{.oid = oid_cn}}, /* the device's own name */
-        .num_rdns = 1,
     };
 
     if (attrs.key == ALG_KEY_RSA)
         attrs.rsa_bits = preferred_rsa_bits(profile);
     if (attrs.key != ALG_KEY_NONE)
         attrs.sig = alg_sig_of_key(attrs.key);
-    if (profile->san_allowed != 0 && !profile->san_id_dns &&
-        !profile->san_id_urn)
-        attrs.extensions[attrs.num_extensions++] =
-            (struct est_extension){.oid = oid_san};
+    if (own != NULL)
+        fix_names(&attrs, own, &scratch);
+    else
+        ask_names(&attrs, profile);
     est_csrattrs_put(out, &attrs);
 }
 
@@ -135,7 +170,7 @@ make_csrattrs(struct offer *offer)
     uint8_t buf[ATTRS_MAX];
     struct sink out = SINK_ARRAY(buf);
 
-    offers_put_csrattrs(&out, offer->profile);
+    offers_put_csrattrs(&out, offer->profile, NULL);
     return keep(&out, &offer->csrattrs, offer->csrattrs_tag);
 }
 

@@ -6,6 +6,7 @@
 #include "base/auto.h"
 #include "front/est/est.h"
 #include "front/fresh.h"
+#include "wire/cert.h"
 
 struct offer {
     char label[LIMIT_SHORT_NAME]; /* "" : without a label */
@@ -35,7 +36,9 @@ const struct core_ca *offers_ca(const struct core_config *config,
                                 const char *profile);
 
 /* offers_put_csrattrs writes what a profile asks of a CSR (RFC 9908), both as
- * a list and as a template. */
-void offers_put_csrattrs(struct sink *out, const struct profile *profile);
+ * a list and as a template. With own, a certificate to be renewed, subject and
+ * SAN are its own (RFC 7030 4.2.2); else the client fills them in. */
+void offers_put_csrattrs(struct sink *out, const struct profile *profile,
+                         const struct cert *own);
 
 #endif

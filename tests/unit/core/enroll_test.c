@@ -254,6 +254,35 @@ test_binding(void **state)
     expect(BV_OK, &r);
 }
 
+/* openssl req and its like: the claim code where the binding would go. */
+static void
+test_code_in_the_csr(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, span_str(secret),
+                                 csr_buf, sizeof csr_buf));
+    r.binding = SPAN_LIT("channel a");
+    expect(BV_E_UNAUTHENTICATED, &r); /* not where it is a binding */
+    fixture_profile(&f, "device")->binding = PROFILE_BINDING_SECRET;
+    expect(BV_OK, &r);
+    expect(BV_OK, &r); /* the same again, though the code is spent */
+    r.csr = fixture_csr(key, "d1", SPAN_EMPTY, SPAN_LIT("WRONG"), csr_buf,
+                        sizeof csr_buf);
+    expect(BV_E_UNAUTHENTICATED, &r);
+    r.csr =
+        fixture_csr(key, "d1", SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf);
+    expect(BV_E_UNAUTHENTICATED, &r);
+    /* guessing is counted as elsewhere */
+    f.config.failures_per_minute = 2;
+    r.csr = fixture_csr(key, "d1", SPAN_EMPTY, SPAN_LIT("GUESS"), csr_buf,
+                        sizeof csr_buf);
+    expect(BV_E_UNAUTHENTICATED, &r);
+    expect(BV_E_RATE_LIMITED, &r);
+}
+
 static struct core_request
 renewal(struct key *key, const char *cn, struct span old)
 {
@@ -712,6 +741,7 @@ main(void)
         T(test_csr_checks),
         T(test_listed_key),
         T(test_binding),
+        T(test_code_in_the_csr),
         T(test_renew),
         T(test_renew_expired),
         T(test_manufacturer),

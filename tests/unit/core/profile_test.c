@@ -105,14 +105,25 @@ nc(struct profile *p)
 {
     p->num_nc_dns = 1;
 }
+static void
+kept_secret(struct profile *p)
+{
+    p->binding = PROFILE_BINDING_SECRET;
+    p->approval = true;
+}
+static void
+late(struct profile *p)
+{
+    p->renew_after_expiry = INT64_C(2) * 366 * 86400;
+}
 
 static void
 test_contradictions(void **state)
 {
     static change_fn *const changes[] = {
-        no_keys,     small_rsa, cert_sign, ca_bit, encipher,
-        no_life,     pathlen,   nocheck,   norev,  country,
-        server_name, percent,   urn,       plain,  nc};
+        no_keys, small_rsa, cert_sign, ca_bit,      encipher,    no_life,
+        pathlen, nocheck,   norev,     country,     server_name, percent,
+        urn,     plain,     nc,        kept_secret, late};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct profile p;
         char problem[200] = "";
