@@ -59,6 +59,10 @@ admin_name(struct admin_call *call, const char *name, char *dst, size_t cap)
                        "the argument \"%s\" is missing or too long", name);
         return BV_E_BAD_MESSAGE;
     }
+    for (const char *c = text; *c != '\0'; c++)
+        if ((uint8_t)*c < ' ' || *c == 0x7f)
+            return admin_problem(call, BV_E_BAD_NAME,
+                                 "a name holds a control character");
     (void)snprintf(dst, cap, "%s", text);
     return BV_OK;
 }

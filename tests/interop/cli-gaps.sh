@@ -57,6 +57,18 @@ check "and in seconds as JSON" sh -c "'$bin_brevet' --dir '$ca' profile list --j
 get "$est/cacerts" --cert "$work/c1.crt" --key "$work/c1.key"
 check "a request with a certificate is logged with its CN" grep -q 'path=/.well-known/est/cacerts .*trust=own device="c1"' "$work/brevetd.log"
 
+# --- what others have chosen does not command the terminal ---
+group=$(token --group escape --uses 3)
+new_csr esc
+post simpleenroll "$work/esc.b64" --user "$(printf 'x\033]0;gotcha\007\n\302\2331m'):$group"
+equal "a name of control characters is refused" 403 "$status"
+last=$(brevet audit list --last 1 --json | jq '.rows[0].index')
+check "the log keeps it as it was" sh -c "'$bin_brevet' --dir '$ca' audit show '$last' --json | jq -e '.actor_id | contains(\"gotcha\")'"
+brevet audit show "$last" >"$work/out"
+check "it is shown" grep -q 'actor_id .*x\\x1b\]0;gotcha\\x07' "$work/out"
+equal "without what a terminal obeys" 0 "$(LC_ALL=C grep -cP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]' "$work/out")"
+refuse "nor does an operator's own name" brevet token create --group "$(printf 'a\033b')"
+
 # --- the verbs that had no command ---
 key=$(openssl pkey -in "$work/c1.key" -pubout -outform DER | sha256sum | cut -d' ' -f1)
 check "brevet key block" brevet key block "$key" --why "a test"
