@@ -128,8 +128,10 @@ bool saved_load(const char *dir, struct agent_config *config);
 /* install_all writes every file the configuration asks for whose content is
  * not already right. *ret_changed: at least one was written. */
 bool install_all(struct identity *identity, bool *ret_changed);
-/* install_is_right: the file has this content. */
-bool install_is_right(int dir, const char *name, struct span content);
+/* install_is_right: the file has this content, and is of this owner and mode
+ * (NULL: any). */
+bool install_is_right(int dir, const char *name, const struct file_mode *mode,
+                      struct span content);
 
 /* folder_write makes these the files of a folder, all at one moment: a reader
  * that opens "current" once and the files below it sees a set that belongs
@@ -157,7 +159,12 @@ void material_roots(struct identity *identity, struct sink *out);
  * "renewed", "trust", "repaired". hook_step looks whether it has ended, ends it
  * after HOOK_SECONDS, logs how it ended; true while one is running. hook_fd is
  * readable at its end; -1 when none runs. hook_finish waits. */
+/* hook_expect notes in the identity's folder that the hook must run, before
+ * what it tells of is done; hook_is_due: it has not ended well since. So
+ * neither a kill nor a power cut loses it. */
 #define HOOK_SECONDS 60
+void hook_expect(const struct identity *identity, const char *reason);
+bool hook_is_due(const struct identity *identity);
 void hook_start(struct identity *identity, const char *reason);
 bool hook_step(struct identity *identity);
 int hook_fd(const struct identity *identity);

@@ -52,10 +52,14 @@ open_set(int dir, unsigned number)
 }
 
 static bool
-holds(int set, const struct folder_file *files, size_t num)
+holds(int set, const struct folder_file *files, size_t num,
+      const struct file_mode *secret)
 {
+    struct file_mode open_mode = {0644, secret->uid, secret->gid};
     for (size_t i = 0; i < num; i++)
-        if (!install_is_right(set, files[i].name, files[i].content))
+        if (!install_is_right(set, files[i].name,
+                              files[i].secret ? secret : &open_mode,
+                              files[i].content))
             return false;
     return true;
 }
@@ -151,7 +155,7 @@ folder_write(int dir, const struct folder_file *files, size_t num,
     char name[SET_NAME_MAX];
     unsigned before = current_number(dir), next = before + 1;
     bv_auto_close int set = before == 0 ? -1 : open_set(dir, before);
-    if (set >= 0 && holds(set, files, num))
+    if (set >= 0 && holds(set, files, num, secret))
         return link_files(dir, files, num);
     name_of(next, name);
     if (!write_set(dir, next, files, num, secret) || fsync(dir) != 0 ||

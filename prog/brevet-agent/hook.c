@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -12,18 +13,25 @@
 #include "base/log.h"
 #include "prog/brevet-agent/agent.h"
 
-#define ENVIRONMENT_MAX 64
+static size_t
+count_environment(void)
+{
+    size_t n = 0;
+    while (environ[n] != NULL)
+        n++;
+    return n;
+}
 
 /* Our own environment with three more; strings live as long as text. */
 static void
 make_environment(const struct identity *identity, const char *reason,
-                 char text[3][4200], char *ret_env[ENVIRONMENT_MAX + 4])
+                 char text[3][4200], char **ret_env)
 {
     size_t n = 0;
     const struct agent_config *config = identity->config;
     const char *cert = config->install_cert != NULL ? config->install_cert
                                                     : config->install_chain;
-    for (char **e = environ; *e != NULL && n < ENVIRONMENT_MAX; e++)
+    for (char **e = environ; *e != NULL; e++)
         if (strncmp(*e, "NOTIFY_SOCKET=", 14) != 0)
             ret_env[n++] = *e;
     (void)snprintf(text[0], 4200, "BREVET_IDENTITY=%s", config->name);
@@ -40,16 +48,28 @@ spawn(const char *command, char *const env[], pid_t *ret_pid)
     char *const argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
                           (char *)(uintptr_t)command, NULL};
     posix_spawnattr_t attr;
-    sigset_t none;
+    posix_spawn_file_actions_t files;
+    sigset_t none, ignored;
     sigemptyset(&none);
+    sigemptyset(&ignored);
+    sigaddset(&ignored, SIGPIPE); /* by us; a shell's pipes need it */
     if (posix_spawnattr_init(&attr) != 0)
         return false;
+    int err = posix_spawn_file_actions_init(&files);
+    /* our input may be where a claim code comes from */
+    if (err == 0)
+        err = posix_spawn_file_actions_addopen(&files, STDIN_FILENO,
+                                               "/dev/null", O_RDONLY, 0);
     /* its own process group, so that a time-out ends its children too */
     (void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP |
-                                              POSIX_SPAWN_SETSIGMASK);
+                                              POSIX_SPAWN_SETSIGMASK |
+                                              POSIX_SPAWN_SETSIGDEF);
     (void)posix_spawnattr_setsigmask(&attr, &none);
+    (void)posix_spawnattr_setsigdefault(&attr, &ignored);
     (void)posix_spawnattr_setpgroup(&attr, 0);
-    int err = posix_spawn(ret_pid, "/bin/sh", NULL, &attr, argv, env);
+    if (err == 0)
+        err = posix_spawn(ret_pid, "/bin/sh", &files, &attr, argv, env);
+    (void)posix_spawn_file_actions_destroy(&files);
     (void)posix_spawnattr_destroy(&attr);
     errno = err;
     return err == 0;
@@ -59,8 +79,13 @@ static void
 begin(struct identity *identity, const char *reason)
 {
     char text[3][4200];
-    char *env[ENVIRONMENT_MAX + 4];
     struct hook *hook = &identity->hook;
+    bv_auto_free char **env = calloc(count_environment() + 4, sizeof(*env));
+    if (env == NULL) {
+        log_error("hook cannot be started identity=%s reason=\"%s\"",
+                  identity->config->name, strerror(errno));
+        return;
+    }
     make_environment(identity, reason, text, env);
     if (!spawn(identity->config->hook, env, &hook->pid)) {
         log_error("hook cannot be started identity=%s reason=\"%s\"",
@@ -71,6 +96,29 @@ begin(struct identity *identity, const char *reason)
     hook->fd = pidfd_open(hook->pid, 0);
     hook->reason = reason;
     hook->end_ms = identity_now_ms() + HOOK_SECONDS * 1000;
+}
+
+#define DUE_FILE "hook-due"
+
+void
+hook_expect(const struct identity *identity, const char *reason)
+{
+    if (identity->config->hook != NULL &&
+        file_replace(bv_posix_dirfd(identity->posix), DUE_FILE, reason,
+                     strlen(reason)) != BV_PORT_OK)
+        log_warn("a hook that is interrupted will not be repeated identity=%s "
+                 "reason=\"%s\"",
+                 identity->config->name, strerror(errno));
+}
+
+bool
+hook_is_due(const struct identity *identity)
+{
+    char reason[32];
+    size_t len = 0;
+    return identity->config->hook != NULL && identity->hook.pid == 0 &&
+           file_read(bv_posix_dirfd(identity->posix), DUE_FILE, reason,
+                     sizeof(reason), &len) == BV_PORT_OK;
 }
 
 void
@@ -93,7 +141,9 @@ report(const struct identity *identity, int status, bool in_time)
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         log_info("hook done identity=%s cause=%s", name, identity->hook.reason);
     else
-        log_error("hook failed identity=%s status=%d", name,
+        log_error("hook failed, it runs again at the next start or SIGHUP "
+                  "identity=%s status=%d",
+                  name,
                   WIFEXITED(status) ? WEXITSTATUS(status)
                                     : 128 + WTERMSIG(status));
 }
@@ -118,6 +168,9 @@ hook_step(struct identity *identity)
     if (ended == 0 || (ended < 0 && errno == EINTR))
         return true;
     report(identity, status, in_time);
+    if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
+        hook->queued == NULL)
+        (void)file_erase(bv_posix_dirfd(identity->posix), DUE_FILE);
     if (hook->fd >= 0)
         (void)close(hook->fd);
     const char *queued = hook->queued;

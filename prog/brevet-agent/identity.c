@@ -470,8 +470,8 @@ static void
 hand_over(struct identity *identity, const char *reason)
 {
     bool changed = false;
-    if (install_all(identity, &changed) &&
-        (changed || strcmp(reason, "repaired") != 0))
+    hook_expect(identity, reason);
+    if (install_all(identity, &changed))
         hook_start(identity, reason);
 }
 

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/auto.h"
 #include "base/log.h"
@@ -61,12 +62,23 @@ find_mode(const char *text, struct file_mode *mode)
     return end != text && *end == '\0' && bits <= 0777;
 }
 
+static bool
+is_of(int dir, const char *name, const struct file_mode *mode)
+{
+    struct stat st;
+    return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           (st.st_mode & 07777) == mode->mode &&
+           (mode->uid == (uid_t)-1 || mode->uid == st.st_uid) &&
+           (mode->gid == (gid_t)-1 || mode->gid == st.st_gid);
+}
+
 bool
-install_is_right(int dir, const char *name, struct span content)
+install_is_right(int dir, const char *name, const struct file_mode *mode,
+                 struct span content)
 {
     bv_auto_free uint8_t *have = malloc(FILE_MAX);
     size_t len = 0;
-    bool right = have != NULL &&
+    bool right = have != NULL && (mode == NULL || is_of(dir, name, mode)) &&
                  file_read(dir, name, have, FILE_MAX, &len) == BV_PORT_OK &&
                  span_eq(span_of(have, len), content);
     if (have != NULL)
@@ -85,7 +97,7 @@ write_target(const struct identity *identity, const struct target *target,
     const char *name = basename(for_name);
     bv_auto_close int dir =
         open(dirname(for_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0 && install_is_right(dir, name, target->content))
+    if (dir >= 0 && install_is_right(dir, name, target->mode, target->content))
         return true;
     if (dir < 0 ||
         file_replace_as(dir, name, target->mode, target->content.data,

@@ -81,16 +81,21 @@ open_waits(struct waits *waits)
     return true;
 }
 
-/* What was installed may have been damaged or its write interrupted. */
+/* What was installed may have been damaged or its write interrupted, and its
+ * hook with it. */
 static void
 repair(struct identity *identity)
 {
     struct bv_status status;
     bool changed = false;
     bv_device_status(&identity->device, &status);
-    if (status.active != BV_SLOT_NONE &&
-        !bv_device_waits_io(&identity->device) &&
-        install_all(identity, &changed) && changed)
+    if (status.active == BV_SLOT_NONE ||
+        bv_device_waits_io(&identity->device) ||
+        !install_all(identity, &changed))
+        return;
+    if (changed)
+        hook_expect(identity, "repaired");
+    if (changed || hook_is_due(identity))
         hook_start(identity, "repaired");
 }
 

@@ -82,7 +82,7 @@ saved_write(const struct identity *identity)
     int dir = bv_posix_dirfd(identity->posix);
     errno = EINVAL;
     if (sink_done(&out, &bytes) == BV_OK &&
-        (install_is_right(dir, SAVED_FILE, bytes) ||
+        (install_is_right(dir, SAVED_FILE, NULL, bytes) ||
          file_replace(dir, SAVED_FILE, bytes.data, bytes.len) == BV_PORT_OK))
         return true;
     fprintf(stderr, "brevet-agent: identity %s: %s cannot be written: %s\n",

@@ -255,4 +255,23 @@ check "two identities enrol beside each other's hooks" until_true 10 test -s "$w
 check "and stand in the folder that was asked for" fits m2.pem
 sanitized || check "a process of two stays below 16 MB" test "$(awk '/VmRSS/ {print $2}' "/proc/${agents[-1]}/status")" -lt 16384
 
+# --- a hook that did not end well is repeated; rights are put right ---
+code_for h1
+touch "$work/h1.fails"
+agent enroll --url "$est" --id h1 --dir "$work/h1" --claim-code-file "$work/h1.code" --ca-fingerprint "$pin" \
+    --install-key "$work/h1.key" --hook "cat >/dev/null; [ ! -e $work/h1.fails ] && echo \$BREVET_REASON >>$work/h1.hook" >"$work/out" 2>&1
+equal "enrolled although the hook failed" 0 $?
+check "which is said" grep -q "hook failed" "$work/out"
+rm "$work/h1.fails"
+chmod 644 "$work/h1.key" "$work/h1/pem-1/key.pem"
+run_agent h1
+check "the service repeats the hook" until_true 10 grep -q repaired "$work/h1.hook"
+equal "the installed key is private again" 600 "$(stat -c %a "$work/h1.key")"
+equal "the one in its folder too" 600 "$(stat -Lc %a "$work/h1/key.pem")"
+kill "$last_agent" && wait "$last_agent" 2>/dev/null
+run_agent h1
+check "it starts again" until_true 10 grep -q "started identities" "$work/h1.log"
+kill "$last_agent" && wait "$last_agent" 2>/dev/null
+equal "and does not repeat what went well" 1 "$(wc -l <"$work/h1.hook")"
+
 finish
