@@ -162,19 +162,19 @@ static const int calls_door[] = {
 
 /* Core: SQLite's files, the published files, the control socket. */
 static const int calls_core[] = {
-    SCMP_SYS(accept4),    SCMP_SYS(access),     SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2), SCMP_SYS(fallocate),  SCMP_SYS(fchmod),
-    SCMP_SYS(fchown),     SCMP_SYS(fdatasync),  SCMP_SYS(flock),
-    SCMP_SYS(fstatfs),    SCMP_SYS(fsync),      SCMP_SYS(ftruncate),
-    SCMP_SYS(getcwd),     SCMP_SYS(getdents64), SCMP_SYS(getsockopt),
-    SCMP_SYS(lstat),      SCMP_SYS(mkdir),      SCMP_SYS(msync),
-    SCMP_SYS(open),       SCMP_SYS(openat),     SCMP_SYS(pwrite64),
-    SCMP_SYS(pwritev),    SCMP_SYS(readlink),   SCMP_SYS(readlinkat),
-    SCMP_SYS(rename),     SCMP_SYS(renameat),   SCMP_SYS(renameat2),
-    SCMP_SYS(stat),       SCMP_SYS(statfs),     SCMP_SYS(statx),
-    SCMP_SYS(umask),      SCMP_SYS(unlink),     SCMP_SYS(unlinkat),
-    SCMP_SYS(fadvise64),  SCMP_SYS(setsockopt), SCMP_SYS(link),
-    SCMP_SYS(utimensat),
+    SCMP_SYS(accept4),    SCMP_SYS(access),          SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2), SCMP_SYS(fallocate),       SCMP_SYS(fchmod),
+    SCMP_SYS(fchown),     SCMP_SYS(fdatasync),       SCMP_SYS(flock),
+    SCMP_SYS(fstatfs),    SCMP_SYS(fsync),           SCMP_SYS(ftruncate),
+    SCMP_SYS(getcwd),     SCMP_SYS(getdents64),      SCMP_SYS(getsockopt),
+    SCMP_SYS(lstat),      SCMP_SYS(mkdir),           SCMP_SYS(msync),
+    SCMP_SYS(open),       SCMP_SYS(openat),          SCMP_SYS(pwrite64),
+    SCMP_SYS(pwritev),    SCMP_SYS(readlink),        SCMP_SYS(readlinkat),
+    SCMP_SYS(rename),     SCMP_SYS(renameat),        SCMP_SYS(renameat2),
+    SCMP_SYS(stat),       SCMP_SYS(statfs),          SCMP_SYS(statx),
+    SCMP_SYS(umask),      SCMP_SYS(unlink),          SCMP_SYS(unlinkat),
+    SCMP_SYS(fadvise64),  SCMP_SYS(setsockopt),      SCMP_SYS(link),
+    SCMP_SYS(utimensat),  SCMP_SYS(sync_file_range),
 };
 
 /* Harmless questions libraries ask before they cope with the answer "no".
