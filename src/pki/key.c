@@ -362,28 +362,42 @@ verify_ed25519(struct key *key, struct span tbs, struct span signature)
                             tbs.data, tbs.len) == 1;
 }
 
+static enum bv_err
+verified(bool ok)
+{
+    if (ok)
+        return BV_OK;
+    ERR_clear_error(); /* a peer's bad signature must not fill the queue */
+    return BV_E_BAD_SIGNATURE;
+}
+
+enum bv_err
+key_verify_digest(struct key *key, enum alg_sig alg, struct span digest,
+                  struct span signature)
+{
+    if (!alg_sig_fits(alg, key->alg) || key->alg == ALG_KEY_ED25519)
+        return BV_E_UNSUPPORTED;
+    if (digest.len != digest_len(digest_of_sig(alg)))
+        return BV_E_USAGE;
+    BV_TRY(verify_ctx(key, alg));
+    return verified(EVP_PKEY_verify(key->verify, signature.data, signature.len,
+                                    digest.data, digest.len) == 1);
+}
+
 enum bv_err
 key_verify(struct key *key, enum alg_sig alg, struct span tbs,
            struct span signature)
 {
     enum digest_alg hash = digest_of_sig(alg);
     uint8_t digest[DIGEST_MAX];
-    bool ok;
 
     if (!alg_sig_fits(alg, key->alg))
         return BV_E_UNSUPPORTED;
-    if (key->alg == ALG_KEY_ED25519) {
-        ok = verify_ed25519(key, tbs, signature);
-    } else {
-        BV_TRY(verify_ctx(key, alg));
-        digest_of(hash, tbs, digest);
-        ok = EVP_PKEY_verify(key->verify, signature.data, signature.len, digest,
-                             digest_len(hash)) == 1;
-    }
-    if (ok)
-        return BV_OK;
-    ERR_clear_error(); /* a peer's bad signature must not fill the queue */
-    return BV_E_BAD_SIGNATURE;
+    if (key->alg == ALG_KEY_ED25519)
+        return verified(verify_ed25519(key, tbs, signature));
+    digest_of(hash, tbs, digest);
+    return key_verify_digest(key, alg, span_of(digest, digest_len(hash)),
+                             signature);
 }
 
 /* --- keys that are used once --- */

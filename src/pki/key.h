@@ -67,6 +67,11 @@ enum bv_err key_sign_digest(struct key *key, struct span digest,
  */
 enum bv_err key_verify(struct key *key, enum alg_sig alg, struct span tbs,
                        struct span signature) BV_CHECKED;
+/* key_verify_digest is key_verify for what was hashed elsewhere, as by
+ * key_sign_digest; the same errors, and USAGE. */
+enum bv_err key_verify_digest(struct key *key, enum alg_sig alg,
+                              struct span digest,
+                              struct span signature) BV_CHECKED;
 
 /* For keys that are looked at once, as a CSR's is: without making a struct
  * key. key_check_spki: BAD_KEY as key_of_spki. key_verify_spki: as
