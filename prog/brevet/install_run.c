@@ -172,6 +172,7 @@ work(struct first_run *r)
         (void)core_tick(r->core, clock_wall());
         signer_soft_run(&r->signer);
         BV_TRY(core_commit(r->core));
+        core_piece(r->core);
         if (round > 8 && !core_has_work(r->core) && is_done(r))
             return BV_OK;
     }

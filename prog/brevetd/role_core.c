@@ -345,6 +345,8 @@ static int
 time_to_wait(const struct deciding *d)
 {
     int64_t until = d->tick_at_ms, now = clock_mono_ms();
+    if (core_has_pieces(d->core) && !core_has_work(d->core))
+        return 0;
     if (d->commit_by_ms != 0 && d->commit_by_ms < until)
         until = d->commit_by_ms;
     return until < now ? 0 : until - now > 60000 ? 60000 : (int)(until - now);
@@ -365,10 +367,13 @@ commit_when_due(struct deciding *d)
     return err;
 }
 
-/* After the answers have left: nobody waits for this. */
+/* After the answers have left: nobody waits for this, or for one piece only. */
 static void
 maintain(struct deciding *d)
 {
+    if (core_has_work(d->core))
+        return;
+    core_piece(d->core);
     if (core_has_work(d->core))
         return;
     enum bv_err err = d->store.maintain(d->store.ctx);

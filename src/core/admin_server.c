@@ -2,6 +2,7 @@
  * clock.trust. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/time.h"
@@ -10,6 +11,8 @@
 #include "core/cas.h"
 #include "core/crl.h"
 #include "core/infra.h"
+#include "core/job.h"
+#include "core/piece.h"
 #include "core/sign.h"
 
 static void add_finding(json_t *list, const char *format, ...)
@@ -134,13 +137,82 @@ backup_problem(enum bv_err err)
     if (err == BV_E_DISK_FULL)
         return "there is no room beside the database (DIR/db) for a snapshot "
                "of it: make room there and run it again";
+    if (err == BV_E_BUSY)
+        return "another backup is under way, or writing to the database kept "
+               "failing: run it again later";
     if (err == BV_E_CORRUPT)
         return "the database is damaged: run brevet audit verify";
     return "no snapshot could be written beside the database (DIR/db): see "
            "the log, and who owns that directory";
 }
 
-/* What the batch holds is committed first: a snapshot is not taken inside a
+/* --- backup: in pieces (core/piece.h) --- */
+
+/* The job's extra until it has its result. */
+struct copying {
+    uint64_t audit_size;
+    char actor[LIMIT_SHORT_NAME + 32];
+};
+
+static void
+backup_done(struct core *core, struct job *job, enum bv_err err)
+{
+    if (err != BV_OK)
+        core->store->snapshot_stop(core->store->ctx);
+    admin_done(core, job, err);
+}
+
+static void
+backup_failed(struct core *core, struct job *job, enum bv_err err)
+{
+    log_error("backup failed err=%s", err_name(err));
+    job->err = err;
+    (void)snprintf(job->reply.detail, sizeof job->reply.detail, "%s",
+                   backup_problem(err));
+    backup_done(core, job, err);
+}
+
+static enum bv_err
+backup_copied(struct core *core, struct job *job)
+{
+    struct copying copying = *(struct copying *)job->extra;
+    struct audit_event event = {
+        .action = AUDIT_BACKUP,
+        .actor = AUDIT_ACTOR_OPERATOR,
+        .auth = AUDIT_AUTH_LOCAL,
+        .object = AUDIT_OBJECT_SERVER,
+        .outcome = AUDIT_OK,
+        .actor_id = span_str(copying.actor),
+        .object_id = SPAN_LIT("database"),
+    };
+    json_t *result =
+        json_pack("{s:I}", "audit_size", (json_int_t)copying.audit_size);
+    BV_TRY(admin_set_result(job, result));
+    BV_TRY(batch_begin(core));
+    return batch_audit(core, &event);
+}
+
+static void
+backup_piece(struct core *core, struct job *job)
+{
+    bool more;
+    enum bv_err err = core->store->snapshot_step(core->store->ctx, &more);
+    if (err != BV_OK) {
+        backup_failed(core, job, err);
+        return;
+    }
+    if (more) {
+        piece_add(core, job);
+        return;
+    }
+    err = backup_copied(core, job);
+    if (err != BV_OK)
+        batch_fail(core, err);
+    job->err = err;
+    batch_ready(core, job);
+}
+
+/* What the batch holds is committed first: a snapshot is not begun inside a
  * transaction, and its failure is nobody else's. The caller names no path:
  * brevet(1) copies the snapshot away and says backup.done. */
 static enum bv_err
@@ -149,21 +221,26 @@ backup(struct admin_call *call)
     struct core *core = call->core;
     call->apart = true;
     BV_TRY(batch_commit(core));
-    uint64_t size = audit_size(core->audit);
-    enum bv_err err = core->store->snapshot(core->store->ctx);
+    struct copying *copying = calloc(1, sizeof *copying);
+    if (copying == NULL)
+        return BV_E_NO_MEMORY;
+    call->job->extra = copying;
+    copying->audit_size = audit_size(core->audit);
+    memcpy(copying->actor, call->actor, sizeof copying->actor);
+    enum bv_err err = core->store->snapshot_start(core->store->ctx);
     if (err != BV_OK) {
         log_error("backup failed err=%s", err_name(err));
         return admin_problem(call, err, backup_problem(err));
     }
-    call->apart = false;
-    BV_TRY(batch_begin(core));
-    BV_TRY(admin_audit(call, AUDIT_BACKUP, AUDIT_OBJECT_SERVER, "database"));
-    call->result = json_pack("{s:I}", "audit_size", (json_int_t)size);
+    call->job->on_piece = backup_piece;
+    call->job->on_done = backup_done;
+    call->deferred = true;
+    piece_add(core, call->job);
     return BV_OK;
 }
 
 static enum bv_err
-backup_done(struct admin_call *call)
+backup_taken(struct admin_call *call)
 {
     call->apart = true;
     return call->core->store->snapshot_drop(call->core->store->ctx);
@@ -203,7 +280,7 @@ const struct admin_verb admin_server_verbs[] = {
     {"profile.list", CORE_ROLE_READ, profile_list},
     {"profile.show", CORE_ROLE_READ, profile_show},
     {"backup", CORE_ROLE_ADMIN, backup},
-    {"backup.done", CORE_ROLE_ADMIN, backup_done},
+    {"backup.done", CORE_ROLE_ADMIN, backup_taken},
     {"tls.renew", CORE_ROLE_OPERATE, tls_renew},
     {"clock.trust", CORE_ROLE_ADMIN, clock_trust},
     {NULL, CORE_ROLE_ADMIN, NULL},

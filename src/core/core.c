@@ -11,6 +11,7 @@
 #include "core/handle.h"
 #include "core/infra.h"
 #include "core/job.h"
+#include "core/piece.h"
 #include "core/sequence.h"
 #include "core/sign.h"
 #include "core/state.h"
@@ -469,6 +470,7 @@ core_free(struct core *core)
     core->signer = NULL;
     if (core->audit != NULL) {
         job_fail_all(core, BV_E_UNAVAILABLE);
+        piece_fail_all(core, BV_E_UNAVAILABLE);
         ignore(batch_commit(core)); /* whoever waits was told either way */
     }
     if (core->map != NULL)

@@ -7,7 +7,8 @@
  *   2. then calls core_commit once: everything ready becomes durable together
  *      (one fsync), then the status map is written, then the replies leave
  *      through the callbacks; nothing leaves before it is committed,
- *   3. calls core_tick when the time it returned last has passed.
+ *   3. calls core_tick when the time it returned last has passed, and
+ *      core_piece while there is long work to do.
  * Everything runs on one thread and nothing waits for another process.
  *
  * If a commit fails, every act in the batch is undone, in the database and in
@@ -202,6 +203,12 @@ bool core_has_work(const struct core *core);
  * checkpoints, pruning. now is Unix seconds (base/clock.h). Returns in how
  * many milliseconds to call again; call core_commit after it. */
 int64_t core_tick(struct core *core, int64_t now);
+
+/* Long work is done in pieces of a few milliseconds: while core_has_pieces and
+ * not core_has_work, call core_piece, and look at what has arrived in between.
+ * core_commit after it. */
+bool core_has_pieces(const struct core *core);
+void core_piece(struct core *core);
 
 /* core_reconfigure switches to another valid configuration; requests already
  * decided finish under the rules they were decided by. */

@@ -8,13 +8,16 @@
  * entry goes away only after a CRL made past its notAfter listed it (RFC
  * 5280 3.3).
  *
- * How: the entries are written aside and counted, then head, entries and end
- * to PATH.new and through a digest; the signer signs the digest, the file is
- * completed, synced, read back and checked, its row and audit leaf are
- * committed, and then it is renamed over PATH. So a published number is always
- * recorded; a crash in between skips a number, which is allowed. A CA with an
- * Ed25519 key signs whole messages only: its CRL is limited to what fits one
- * message (about 1,400 entries); beyond that publishing fails and says so. */
+ * How: core/crl_file writes what is revoked at one moment to PATH.new and
+ * hashes it, in pieces between which requests are served (core/piece); the
+ * signer signs the hash, the file is completed, synced and checked, its row and
+ * audit leaf are committed, and then it is renamed over PATH. So a published
+ * number is always recorded; a crash in between skips a number, which is
+ * allowed. What is revoked meanwhile is on the next one, which is due already.
+ * A CA with an Ed25519 key signs whole messages only: its CRL is limited to
+ * what fits one message (about 1,400 entries); beyond that publishing fails and
+ * says so.
+ */
 #ifndef BV_CORE_CRL_H
 #define BV_CORE_CRL_H
 
@@ -26,7 +29,8 @@ enum bv_err crl_open(struct core *core, struct issuer *issuer) BV_CHECKED;
 /* crl_touch: a status of this issuer changed. */
 void crl_touch(struct core *core, uint8_t issuer);
 /* crl_start begins a new CRL; it is published when the signer has answered
- * and the batch committed. BUSY when one is under way. */
+ * and the batch committed. BUSY when one is under way, UNAVAILABLE without a
+ * signer. */
 enum bv_err crl_start(struct core *core, struct issuer *issuer) BV_CHECKED;
 /* crl_is_late: less than a third of the time to nextUpdate is left, also of an
  * offline CA's; crl_tick logs it once a day, brevet status shows it. */

@@ -41,6 +41,8 @@ typedef void job_signed_fn(struct core *core, struct job *job, enum bv_err err,
 /* The end of a job: err is BV_OK when what it wrote is durable, else why it
  * is not (job->err first). Frees the job. */
 typedef void job_done_fn(struct core *core, struct job *job, enum bv_err err);
+/* The next piece of long work (core/piece.h). */
+typedef void job_piece_fn(struct core *core, struct job *job);
 
 /* What was decided about a certificate, kept until it is stored. Copies only:
  * the configuration may change in between. */
@@ -73,12 +75,13 @@ struct decision {
 };
 
 struct job {
-    struct job *next;      /* ready list, or followers of another job */
+    struct job *next;      /* ready list, pieces, or followers of another job */
     struct job *hash_next; /* in flight with a request hash */
     struct job *followers; /* the same request again: same answer */
     uint64_t ticket;       /* with the signer under this number; 0: not */
     job_signed_fn *on_signed;
     job_done_fn *on_done;
+    job_piece_fn *on_piece;
     enum bv_err err; /* what was decided; the batch may still fail */
     bool counted;    /* among core->inflight */
     bool hashed;     /* among core->hash */
@@ -150,6 +153,7 @@ struct core {
     uint64_t tickets;
     size_t inflight;
     struct job *hash[JOB_BUCKETS];
+    struct job *pieces; /* queue of long work */
     struct rates *rates;
 
     int64_t newest;   /* newest time among committed facts */

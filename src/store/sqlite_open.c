@@ -13,7 +13,6 @@
 #include "store/sqlite_schema.h"
 
 #define APPLICATION_ID 0x42525654 /* "BRVT" */
-#define BUSY_MS        5000       /* a reader's recovery may hold us up */
 #define BOOT_ID        "/proc/sys/kernel/random/boot_id"
 
 struct problem {
@@ -149,6 +148,7 @@ open_file(struct sqlite *s, const struct store_sqlite_options *options,
     if (options->read_only)
         return open_read_only(s, problem);
     BV_TRY(take_lock(s, problem));
+    sqlite_backup_tidy(s);
     if (options->create)
         BV_TRY(make_file(s->path, problem));
     int rc = sqlite3_open_v2(s->path, &s->db, OPEN_FLAGS, NULL);
@@ -172,7 +172,7 @@ configure(struct sqlite *s, const struct store_sqlite_options *options,
 
     s->wal_pages = options->wal_pages != 0 ? (int)options->wal_pages : 4000;
     (void)sqlite3_extended_result_codes(s->db, 1);
-    (void)sqlite3_busy_timeout(s->db, BUSY_MS);
+    (void)sqlite3_busy_timeout(s->db, SQLITE_BUSY_MS);
     /* damaged or hostile schemas must not run code of theirs */
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     (void)sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
@@ -331,6 +331,7 @@ close_store(void *ctx)
 
     if (s == NULL)
         return;
+    sqlite_backup_stop(s);
     sqlite_query_forget(s);
     (void)sqlite3_close(s->db);
     if (s->lock_fd >= 0)
@@ -369,6 +370,7 @@ fill(struct store *store, struct sqlite *s)
     sqlite_device_fill(store);
     sqlite_status_fill(store);
     sqlite_token_fill(store);
+    sqlite_walk_fill(store);
 }
 
 enum bv_err

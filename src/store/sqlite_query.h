@@ -34,6 +34,9 @@ enum sqlite_counter {
 };
 
 #define SQLITE_PATH_MAX 4096
+#define SQLITE_BUSY_MS  5000 /* another process's recovery may hold us up */
+
+struct sqlite_copy; /* sqlite_backup.c */
 
 struct sqlite {
     sqlite3 *db;
@@ -45,6 +48,7 @@ struct sqlite {
     int wal_pages;                     /* when to carry it over */
     int64_t counter[SQLITE_COUNTERS_]; /* committed */
     int64_t delta[SQLITE_COUNTERS_];   /* of the open transaction */
+    struct sqlite_copy *copy;          /* the snapshot under way */
 };
 
 struct sqlite_query {
@@ -102,12 +106,17 @@ void sqlite_cert_fill(struct store *store);
 void sqlite_device_fill(struct store *store);
 void sqlite_status_fill(struct store *store);
 void sqlite_token_fill(struct store *store);
+void sqlite_walk_fill(struct store *store);
 
 /* sqlite_counters_load reads the table counter (sqlite.c). */
 enum bv_err sqlite_counters_load(struct sqlite *s) BV_CHECKED;
 /* sqlite_backup_check runs PRAGMA quick_check (sqlite_backup.c). */
 enum bv_err sqlite_backup_check(sqlite3 *db, char *ret_problem,
                                 size_t cap) BV_CHECKED;
+/* sqlite_backup_stop gives up a snapshot that is under way;
+ * sqlite_backup_tidy removes what a killed snapshot left. */
+void sqlite_backup_stop(struct sqlite *s);
+void sqlite_backup_tidy(const struct sqlite *s);
 /* sqlite_open_migrate brings db from its user_version to num_steps in one
  * transaction. UNSUPPORTED when it is newer (sqlite_open.c). */
 enum bv_err sqlite_open_migrate(sqlite3 *db, const char *const *steps,

@@ -130,36 +130,16 @@ changes_since(void *ctx, uint64_t after, store_change_fn *fn, void *user)
 }
 
 static enum bv_err
-revoked_each(void *ctx, uint8_t issuer, store_revoked_fn *fn, void *user)
-{
-    struct sqlite_query sqlite_auto q = {0};
-
-    BV_TRY(sqlite_query_open(ctx, SQL_REVOKED_EACH, &q));
-    sqlite_query_int(&q, 1, issuer);
-    for (;;) {
-        bool got;
-        BV_TRY(sqlite_query_row(&q, &got));
-        if (!got)
-            return BV_OK;
-        struct store_revoked row = {
-            .seq = (uint64_t)sqlite_query_get_int(&q, 0),
-            .serial = sqlite_query_get_blob(&q, 1),
-            .reason = (int)sqlite_query_get_int(&q, 2),
-            .at = sqlite_query_get_int(&q, 3),
-            .not_after = sqlite_query_get_int(&q, 4),
-        };
-        BV_TRY(fn(user, &row));
-    }
-}
-
-static enum bv_err
-revoked_prune(void *ctx, uint8_t issuer, int64_t before)
+revoked_prune(void *ctx, uint8_t issuer, uint64_t first, uint64_t last,
+              int64_t before)
 {
     struct sqlite_query sqlite_auto q = {0};
 
     BV_TRY(sqlite_query_write(ctx, SQL_REVOKED_PRUNE, &q));
     sqlite_query_int(&q, 1, issuer);
-    sqlite_query_int(&q, 2, before);
+    sqlite_query_int(&q, 2, (int64_t)first);
+    sqlite_query_int(&q, 3, (int64_t)last);
+    sqlite_query_int(&q, 4, before);
     return sqlite_query_run(&q);
 }
 
@@ -256,7 +236,6 @@ sqlite_status_fill(struct store *store)
 {
     store->cert_status = cert_status;
     store->changes_since = changes_since;
-    store->revoked_each = revoked_each;
     store->revoked_prune = revoked_prune;
     store->crl_last = crl_last;
     store->crl_put = crl_put;

@@ -106,8 +106,10 @@ struct store_crl {
     uint8_t issuer;
     uint64_t number;
     int64_t this_update, next_update;
-    uint8_t sha256[32]; /* of the published file */
+    uint8_t sha256[32]; /* of the published file; core/crl.c */
 };
+
+struct store_walk;
 
 struct store_cert_filter {
     uint64_t after;         /* keyset: seq greater than this */
@@ -138,9 +140,6 @@ typedef enum bv_err store_revoked_fn(void *user,
                                      const struct store_revoked *row);
 typedef enum bv_err store_bytes_fn(void *user, uint64_t index,
                                    struct span bytes);
-/* done and total in pages; return an error to stop */
-typedef enum bv_err store_progress_fn(void *user, uint64_t done,
-                                      uint64_t total);
 
 struct store {
     void *ctx;
@@ -198,11 +197,21 @@ struct store {
                                void *user);
     enum bv_err (*changes_since)(void *ctx, uint64_t after, store_change_fn *fn,
                                  void *user);
-    /* revoked_each: an issuer's revoked, in seq order; O(revoked) */
-    enum bv_err (*revoked_each)(void *ctx, uint8_t issuer, store_revoked_fn *fn,
-                                void *user);
-    /* revoked_prune drops entries whose not_after is before the time */
-    enum bv_err (*revoked_prune)(void *ctx, uint8_t issuer, int64_t before);
+    /* A walk over an issuer's revoked, in seq order, as they were committed
+     * when it was opened, in pieces between which anything may be written.
+     * revoked_next hands at most max rows (> 0) to fn and tells whether there
+     * may be more. While a walk is open the write-ahead log only grows: close
+     * it within seconds (NULL is fine), and before the store. */
+    enum bv_err (*revoked_open)(void *ctx, uint8_t issuer,
+                                struct store_walk **ret_walk);
+    enum bv_err (*revoked_next)(struct store_walk *walk, unsigned max,
+                                store_revoked_fn *fn, void *user,
+                                bool *ret_more);
+    void (*revoked_close)(struct store_walk *walk);
+    /* revoked_prune drops entries from seq first to last whose not_after is
+     * before the time; O(revoked in between) */
+    enum bv_err (*revoked_prune)(void *ctx, uint8_t issuer, uint64_t first,
+                                 uint64_t last, int64_t before);
 
     enum bv_err (*token_put)(void *ctx, const struct store_token *row,
                              int64_t *ret_id); /* id 0: insert, else update */
@@ -265,17 +274,19 @@ struct store {
      * takes a few milliseconds. */
     enum bv_err (*maintain)(void *ctx);
 
-    /* backup copies the live database to a new file (CONFLICT when there is
-     * one), online, a snapshot of now: the progress function, which may be
-     * NULL, may itself write. Not inside a transaction. check is the quick
-     * integrity check done at start; O(pages). */
-    enum bv_err (*backup)(void *ctx, const char *path,
-                          store_progress_fn *progress, void *user);
-    /* snapshot is backup to a name of the store's own, "<path>.backup" (0600),
-     * whole when it appears and in place of an earlier one; snapshot_drop
-     * removes it, OK when there is none. */
-    enum bv_err (*snapshot)(void *ctx);
+    /* A snapshot is a copy of the live database under a name of the store's
+     * own, "<path>.backup" (0600), whole and durable when it appears and in
+     * place of an earlier one. snapshot_start begins one (BUSY: there is one
+     * under way); snapshot_step copies about a megabyte and tells whether there
+     * is more. Between two steps anything may be committed; the copy has
+     * everything that was committed before the last one. An error, or
+     * snapshot_stop, leaves nothing behind. Not inside a transaction (USAGE).
+     * snapshot_drop removes the file, OK when there is none. */
+    enum bv_err (*snapshot_start)(void *ctx);
+    enum bv_err (*snapshot_step)(void *ctx, bool *ret_more);
+    void (*snapshot_stop)(void *ctx);
     enum bv_err (*snapshot_drop)(void *ctx);
+    /* check is the quick integrity check done at start; O(pages) */
     enum bv_err (*check)(void *ctx, char *ret_problem, size_t cap);
     void (*close)(void *ctx);
 };

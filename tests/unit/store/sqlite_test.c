@@ -289,6 +289,67 @@ see_revoked(void *user, const struct store_revoked *row)
 }
 
 static void
+walk_revoked(const struct store *s, uint8_t issuer, uint64_t *order)
+{
+    struct store_walk *walk;
+    bool more = true;
+
+    OK(s->revoked_open(s->ctx, issuer, &walk));
+    while (more)
+        OK(s->revoked_next(walk, 1, see_revoked, order, &more));
+    s->revoked_close(walk);
+}
+
+static void
+change_status(const struct store *s, uint64_t seq, int reason)
+{
+    uint64_t change;
+
+    OK(s->begin(s->ctx));
+    OK(s->cert_status(s->ctx, seq, reason, 1000, &change));
+    OK(s->commit(s->ctx));
+}
+
+/* A walk sees one moment, whatever is committed before and behind it. */
+static void
+test_walk(void **state)
+{
+    struct store s = open_store();
+    struct store_walk *walk, *other;
+    uint64_t order = 0;
+    bool more;
+
+    put_certs(&s, 1, 9);
+    for (uint64_t seq = 3; seq <= 5; seq++)
+        change_status(&s, seq, 1);
+    OK(s.begin(s.ctx));
+    OK(s.cert_status(s.ctx, 6, 1, 1000, &(uint64_t){0})); /* not committed */
+    OK(s.revoked_open(s.ctx, 1, &walk));
+    OK(s.commit(s.ctx));
+    OK(s.revoked_next(walk, 1, see_revoked, &order, &more));
+    assert_int_equal(order, 3);
+    assert_true(more);
+    change_status(&s, 2, 1);
+    change_status(&s, 7, 1);
+    change_status(&s, 4, -1);
+    OK(s.maintain(s.ctx));
+    OK(s.revoked_next(walk, 100, see_revoked, &order, &more));
+    assert_int_equal(order, 30405);
+    assert_false(more);
+    s.revoked_close(walk);
+    s.revoked_close(NULL);
+    order = 0;
+    walk_revoked(&s, 1, &order);
+    assert_int_equal(order, 203050607);
+    OK(s.revoked_open(s.ctx, 1, &walk)); /* two at once; left half-way */
+    OK(s.revoked_open(s.ctx, 1, &other));
+    OK(s.revoked_next(other, 1, see_revoked, &order, &more));
+    s.revoked_close(other);
+    s.revoked_close(walk);
+    s.close(s.ctx);
+}
+
+static void
 test_status(void **state)
 {
     struct store s = open_store();
@@ -317,10 +378,10 @@ test_status(void **state)
     assert_int_equal(last.change, 4);
     last = (struct store_change){.change = 2};
     OK(s.changes_since(s.ctx, 2, see_change, &last));
-    OK(s.revoked_each(s.ctx, 1, see_revoked, &order));
+    walk_revoked(&s, 1, &order);
     assert_int_equal(order, 304);
     order = 0;
-    OK(s.revoked_each(s.ctx, 2, see_revoked, &order));
+    walk_revoked(&s, 2, &order);
     assert_int_equal(order, 0);
     seen.num = 0;
     OK(s.certs_since(s.ctx, 6, see_cert, &seen));
@@ -330,10 +391,17 @@ test_status(void **state)
     assert_int_equal(counts.certs, 9);
 
     OK(s.begin(s.ctx));
-    OK(s.revoked_prune(s.ctx, 1, 400));
+    OK(s.revoked_prune(s.ctx, 1, 4, 9, 400)); /* 3 is not asked for */
+    OK(s.revoked_prune(s.ctx, 2, 1, 9, 400));
     OK(s.commit(s.ctx));
     order = 0;
-    OK(s.revoked_each(s.ctx, 1, see_revoked, &order));
+    walk_revoked(&s, 1, &order);
+    assert_int_equal(order, 304);
+    OK(s.begin(s.ctx));
+    OK(s.revoked_prune(s.ctx, 1, 3, 3, 400));
+    OK(s.commit(s.ctx));
+    order = 0;
+    walk_revoked(&s, 1, &order);
     assert_int_equal(order, 4);
     s.close(s.ctx);
 }
@@ -863,65 +931,147 @@ test_corrupt(void **state)
     assert_non_null(strstr(problem, "brevet restore"));
 }
 
-struct copying {
-    struct store *s;
-    uint64_t next;
-    unsigned calls;
-};
-
-static enum bv_err
-write_while_copying(void *user, uint64_t done, uint64_t total)
+static void
+snapshot_whole(const struct store *s)
 {
-    struct copying *copying = user;
+    bool more = true;
 
-    assert_true(done <= total);
-    copying->calls++;
-    put_certs(copying->s, copying->next, copying->next + 9);
-    copying->next += 10;
-    return copying->s->maintain(copying->s->ctx);
+    OK(s->snapshot_start(s->ctx));
+    while (more)
+        OK(s->snapshot_step(s->ctx, &more));
 }
 
-static enum bv_err
-stop_copying(void *user, uint64_t done, uint64_t total)
+/* The log is carried over on the way, and what is written while it is copied
+ * is in the copy, before and behind the place it has come to. */
+static uint64_t
+write_while_copying(const struct store *s, uint64_t next)
 {
-    return BV_E_CLOSED;
+    unsigned steps = 0;
+    bool more = true;
+
+    OK(s->snapshot_start(s->ctx));
+    assert_int_equal(s->snapshot_start(s->ctx), BV_E_BUSY);
+    while (more) {
+        put_certs(s, next, next + 9);
+        next += 10;
+        OK(s->maintain(s->ctx));
+        OK(s->begin(s->ctx));
+        assert_int_equal(s->snapshot_step(s->ctx, &more), BV_E_USAGE);
+        if (steps == 2) /* the one thing after which it starts over */
+            OK(put_cert(s, 1000000, 600));
+        s->rollback(s->ctx);
+        OK(s->snapshot_step(s->ctx, &more));
+        steps++;
+    }
+    assert_true(steps > 6 && steps < 100);
+    return next;
+}
+
+static void
+check_copy(const char *file, uint64_t num)
+{
+    struct store copy;
+    struct store_counts counts;
+    struct seen seen = {0};
+
+    OK(store_sqlite_open(file, NULL, &copy, problem, sizeof(problem)));
+    OK(copy.counts(copy.ctx, &counts));
+    assert_int_equal(counts.certs, num);
+    OK(copy.check(copy.ctx, problem, sizeof(problem)));
+    OK(copy.cert_find(copy.ctx, num, see_cert, &seen));
+    assert_int_equal(copy.cert_find(copy.ctx, num + 1, see_cert, &seen),
+                     BV_E_NOT_FOUND);
+    copy.close(copy.ctx);
 }
 
 static void
 test_backup(void **state)
 {
-    struct store s = open_store(), copy;
-    struct copying copying = {.s = &s, .next = 10001};
-    struct store_counts counts;
-    struct seen seen = {0};
-    char to[128], snap[160];
+    const struct store_sqlite_options options = {.create = true,
+                                                 .wal_pages = 100};
+    struct store s;
+    struct stat st;
+    char snap[160], temp[170];
+    bool more;
 
-    put_certs(&s, 1, 10000);
-    (void)snprintf(to, sizeof(to), "%s/copy.db", dir);
-    assert_int_equal(s.backup(s.ctx, to, stop_copying, NULL), BV_E_CLOSED);
-    assert_int_not_equal(access(to, F_OK), 0);
-    OK(s.snapshot(s.ctx));
-    OK(s.snapshot(s.ctx)); /* in place of the earlier one */
+    OK(store_sqlite_open(path, &options, &s, problem, sizeof(problem)));
     (void)snprintf(snap, sizeof(snap), "%s.backup", path);
+    (void)snprintf(temp, sizeof(temp), "%s.new", snap);
+    put_certs(&s, 1, 10000);
+    assert_int_equal(s.snapshot_step(s.ctx, &more), BV_E_USAGE);
+    OK(s.snapshot_start(s.ctx));
+    OK(s.snapshot_step(s.ctx, &more));
+    assert_true(more);
+    s.snapshot_stop(s.ctx); /* nothing is left */
+    assert_int_not_equal(access(temp, F_OK), 0);
+    assert_int_not_equal(access(snap, F_OK), 0);
+    snapshot_whole(&s);
+    snapshot_whole(&s); /* in place of the earlier one */
     assert_int_equal(access(snap, F_OK), 0);
     OK(s.snapshot_drop(s.ctx));
     OK(s.snapshot_drop(s.ctx));
     assert_int_not_equal(access(snap, F_OK), 0);
-    OK(s.backup(s.ctx, to, write_while_copying, &copying));
-    assert_true(copying.calls > 1);
-    assert_int_equal(s.backup(s.ctx, to, NULL, NULL), BV_E_CONFLICT);
-    struct stat st;
-    assert_int_equal(stat(to, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0600);
 
-    OK(store_sqlite_open(to, NULL, &copy, problem, sizeof(problem)));
-    OK(copy.counts(copy.ctx, &counts));
-    assert_int_equal(counts.certs, 10000); /* the moment it began */
-    OK(copy.check(copy.ctx, problem, sizeof(problem)));
-    assert_int_equal(copy.cert_find(copy.ctx, 10001, see_cert, &seen),
-                     BV_E_NOT_FOUND);
-    copy.close(copy.ctx);
-    OK(s.cert_find(s.ctx, copying.next - 1, see_cert, &seen));
+    uint64_t next = write_while_copying(&s, 10001);
+    assert_int_equal(stat(snap, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    check_copy(snap, next - 1);
+    OK(s.snapshot_start(s.ctx));
+    s.close(s.ctx); /* one under way ends with it */
+    assert_int_not_equal(access(temp, F_OK), 0);
+}
+
+static void
+test_backup_restarts_end(void **state)
+{
+    struct store s = open_store();
+    enum bv_err err = BV_OK;
+    bool more = true;
+
+    put_certs(&s, 1, 10000);
+    OK(s.snapshot_start(s.ctx));
+    for (int i = 0; i < 100 && err == BV_OK; i++) {
+        OK(s.begin(s.ctx));
+        OK(put_cert(&s, 1000000, 600));
+        s.rollback(s.ctx);
+        err = s.snapshot_step(s.ctx, &more);
+    }
+    assert_int_equal(err, BV_E_BUSY);
+    snapshot_whole(&s); /* it is over: another may begin */
+    s.close(s.ctx);
+}
+
+/* Killed on the way: nothing under the final name, and the next owner removes
+ * the rest. */
+static void
+test_backup_killed(void **state)
+{
+    struct store s = open_store();
+    char snap[160], temp[170];
+    int status;
+
+    put_certs(&s, 1, 10000);
+    s.close(s.ctx);
+    (void)snprintf(snap, sizeof(snap), "%s.backup", path);
+    (void)snprintf(temp, sizeof(temp), "%s.new", snap);
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool more;
+        if (store_sqlite_open(path, NULL, &s, problem, sizeof(problem)) ==
+                BV_OK &&
+            s.snapshot_start(s.ctx) == BV_OK &&
+            s.snapshot_step(s.ctx, &more) == BV_OK && more)
+            (void)kill(getpid(), SIGKILL);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(access(temp, F_OK), 0);
+    assert_int_not_equal(access(snap, F_OK), 0);
+    s = open_store();
+    assert_int_not_equal(access(temp, F_OK), 0);
+    snapshot_whole(&s);
+    check_copy(snap, 10000);
     s.close(s.ctx);
 }
 
@@ -977,6 +1127,7 @@ main(void)
         T(test_recursion),
         T(test_cert_list),
         T(test_status),
+        T(test_walk),
         T(test_meta_and_sequence),
         T(test_lost_transaction),
         T(test_device),
@@ -992,6 +1143,8 @@ main(void)
         T(test_disk_full),
         T(test_corrupt),
         T(test_backup),
+        T(test_backup_killed),
+        T(test_backup_restarts_end),
         T(test_log_is_carried),
         T(test_requests_are_bounded),
     };
