@@ -1,9 +1,8 @@
 #!/bin/bash
 # The guides, typed in: docs/five-minutes.md and mosquitto.md with a real
-# broker, est-clients.md, device-library.md's example, backup.md's copy.
+# broker, device-library.md's example, backup.md's copy. est-guide.sh has EST.
 . "$(dirname "$0")/lib.sh"
 need openssl jq mosquitto mosquitto_pub
-pki=$(command -v pki || echo /usr/bin/pki)
 install_brevet ''
 start_daemon
 agent=$build/prog/brevet-agent/brevet-agent
@@ -71,18 +70,6 @@ if [ -x "$build/docs/example/example-identity" ]; then
     check "the example of the device library enrols" "$build/docs/example/example-identity" \
         localhost "$https_port" board-1 "$(token --device board-1)" "$pin" "$work/board-1"
     check "and is in the inventory" brevet device show board-1
-fi
-
-# --- est-clients.md ---
-new_csr lamp-1
-curl -s --cacert "$root" --user "lamp-1:$(token --device lamp-1)" -H 'Content-Type: application/pkcs10' \
-    --data-binary @lamp-1.b64 "$est/simpleenroll" | base64 -d | openssl pkcs7 -inform DER -print_certs -out lamp-1.crt
-check "est-clients.md: curl and openssl" openssl verify -CAfile "$root" -untrusted "$issuing" lamp-1.crt
-if [ -x "$pki" ]; then
-    new_csr lamp-2
-    "$pki" --est --url "$https" --cacert "$root" --in lamp-2.der --outform pem \
-        --userpass "lamp-2:$(token --device lamp-2)" >lamp-2.crt 2>pki.log
-    check "est-clients.md: strongSwan" openssl verify -CAfile "$root" -untrusted "$issuing" lamp-2.crt
 fi
 
 # --- backup.md ---
