@@ -10,25 +10,24 @@
 /* More algorithms of one kind than we keep; the rest of them is left out. */
 #define KEPT_MAX 32
 
-/* The default provider, loaded in a context of its own. */
+/* The default provider, in a context of its own. */
 static OSSL_PROVIDER *whole;
+static OSSL_LIB_CTX *inner;
 
-/* "DER" are the steps between encodings: from PEM, into an SPKI. */
-static const char *const decoder_names[] = {"DER",     "EC",      "RSA",
-                                            "RSA-PSS", "ED25519", NULL};
+static const char *const decoder_names[] = {"EC",      "RSA",   "RSA-PSS",
+                                            "ED25519", "ED448", NULL};
 /* HMAC: the PSK binder of a resumed session (RFC 8446 4.2.11.2). */
 static const char *const key_type_names[] = {
-    "EC", "RSA", "RSA-PSS", "ED25519", "X25519", "HMAC", NULL};
+    "EC", "RSA", "RSA-PSS", "ED25519", "ED448", "X25519", "HMAC", NULL};
 /* Those of the suites offered; CBC for session tickets. */
 static const char *const cipher_names[] = {"AES-128-GCM", "AES-256-GCM",
                                            "AES-128-CCM", "ChaCha20-Poly1305",
                                            "AES-256-CBC", NULL};
 
 /* Each decoder is asked about each other one whenever a key is decoded: only
- * those of certificates' keys (RFC 5280 4.1) and of the server's. */
-static const char *const decoder_inputs[] = {
-    "input=pem", "structure=SubjectPublicKeyInfo", "structure=PrivateKeyInfo",
-    "structure=type-specific", NULL};
+ * those of the keys in certificates (RFC 5280 4.1). */
+static const char *const decoder_inputs[] = {"structure=SubjectPublicKeyInfo",
+                                             NULL};
 
 /* What is offered of an operation; of those not named here, everything. */
 static struct offer {
@@ -111,21 +110,24 @@ start(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in,
     return 1;
 }
 
-static OSSL_LIB_CTX *
-make(void)
+/* Since 3.2 OpenSSL keeps what it found for a kind of key: no need for this. */
+static bool
+decodes_slowly(void)
 {
-    OSSL_LIB_CTX *inner = OSSL_LIB_CTX_new();
+    return OPENSSL_version_major() == 3 && OPENSSL_version_minor() < 2;
+}
+
+static OSSL_LIB_CTX *
+make_slim(void)
+{
     OSSL_LIB_CTX *outer = OSSL_LIB_CTX_new();
-    if (inner != NULL && outer != NULL)
+    if (outer != NULL)
         whole = OSSL_PROVIDER_load(inner, "default");
     if (whole != NULL &&
         OSSL_PROVIDER_add_builtin(outer, "brevet", start) == 1 &&
         OSSL_PROVIDER_load(outer, "brevet") != NULL)
         return outer;
     OSSL_LIB_CTX_free(outer);
-    if (whole != NULL)
-        (void)OSSL_PROVIDER_unload(whole);
-    OSSL_LIB_CTX_free(inner);
     return NULL;
 }
 
@@ -133,7 +135,15 @@ OSSL_LIB_CTX *
 tls_library(void)
 {
     static OSSL_LIB_CTX *lib;
-    if (lib == NULL)
-        lib = make();
+    if (inner == NULL)
+        inner = OSSL_LIB_CTX_new();
+    if (lib == NULL && inner != NULL)
+        lib = decodes_slowly() ? make_slim() : inner;
     return lib;
+}
+
+OSSL_LIB_CTX *
+tls_library_whole(void)
+{
+    return tls_library() != NULL ? inner : NULL;
 }

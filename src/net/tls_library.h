@@ -5,12 +5,12 @@
  * with anybody and no configuration file is read. It is never freed: OpenSSL
  * keeps references to it for every thread that used it.
  *
- * OpenSSL 3.0 decodes the key of each presented certificate by asking every
- * decoder of every algorithm it has whether it fits, which costs more than to
- * verify a signature. So the context offers the key types that a certificate
- * here may have (EC, RSA, RSA-PSS, Ed25519) and the ciphers of the suites; all
- * else comes from OpenSSL's default provider as it is, and so does the code
- * behind what is offered. */
+ * OpenSSL before 3.2 decodes the key of each presented certificate by asking
+ * every decoder of every algorithm it has whether it fits, which costs more
+ * than to verify a signature. There the context offers the key types that a
+ * certificate here may have (EC, RSA, RSA-PSS, Ed25519, Ed448) and the ciphers
+ * of the suites; all else comes from OpenSSL's default provider as it is, and
+ * so does the code behind what is offered. */
 #ifndef BV_NET_TLS_LIBRARY_H
 #define BV_NET_TLS_LIBRARY_H
 
@@ -18,5 +18,8 @@
 
 /* tls_library makes it at the first call; NULL without memory. */
 OSSL_LIB_CTX *tls_library(void);
+/* tls_library_whole: the one behind it, with all of the default provider; to
+ * read the server's key, which may be stored in any form. */
+OSSL_LIB_CTX *tls_library_whole(void);
 
 #endif

@@ -168,8 +168,9 @@ pem_of(X509 *cert, EVP_PKEY *key)
 static struct tls *
 make_tls(const struct server *server)
 {
-    char *key = pem_of(NULL, pki.server.key);
-    char *chain = pem_of(pki.server.cert, NULL);
+    const struct issued *shown = server->shown ? server->shown : &pki.server;
+    char *key = pem_of(NULL, shown->key);
+    char *chain = pem_of(shown->cert, NULL);
     char *own = pem_of(pki.issuing.cert, NULL);
     char *vendor = pem_of(pki.vendor.cert, NULL);
     char *twin = pem_of(pki.twin.cert, NULL);

@@ -44,6 +44,7 @@ struct server {
     bool secure, anonymous; /* TLS; without client certificates */
     int64_t own_expired_s;  /* of tls_settings, as is own_any_usage */
     bool own_any_usage;
+    const struct issued *shown; /* the server's; NULL: pki.server */
     struct tls *tls;
     int port;
     int orders[2];  /* a pipe: one octet is one order */

@@ -354,15 +354,32 @@ settings_err(const char *key, const char *chain, const char *own)
 }
 
 static void
+check_shown(int version, const struct issued *shown)
+{
+    struct server server;
+    struct tls_client client;
+    server_init(&server, true);
+    server.shown = shown;
+    server_start(&server);
+    tls_client_open(&client, &server, version, &pki.own, NULL);
+    if (!client.ok)
+        fail_msg("%s", client.alert);
+    tls_client_close(&client);
+    server_stop(&server);
+}
+
+static void
 check_key(EVP_PKEY *key, bool ok)
 {
     static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
     struct issued who = issue_client(key, &pki.issuing);
     char *key_pem = pem_of(NULL, key), *chain = pem_of(who.cert, NULL);
     for (int i = 0; i < 2; i++) {
-        /* a kind not offered to the client: it has nothing to show */
+        /* a key that cannot sign: there is nothing to show */
         check_accepted(versions[i], &who,
                        ok ? "trust=1 name= cert=" : "trust=0 name= cert=0 ");
+        if (ok)
+            check_shown(versions[i], &who);
     }
     assert_int_equal(settings_err(key_pem, chain, chain) == BV_OK, ok);
     free(key_pem);
@@ -389,7 +406,8 @@ test_kinds_of_keys(void **state)
     check_key(EVP_RSA_gen(2048), true);
     check_key(rsa_pss(), true);
     check_key(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), true);
-    check_key(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), false);
+    check_key(EVP_PKEY_Q_keygen(NULL, NULL, "ED448"), true);
+    check_key(EVP_PKEY_Q_keygen(NULL, NULL, "X448"), false);
 }
 
 /* The leaf and so many CAs between it and the issuing one. */
