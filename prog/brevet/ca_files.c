@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "prog/config/prompt.h"
+#include "prog/config/rekey.h"
 #include "wire/pem.h"
 
 enum bv_err
@@ -110,10 +111,17 @@ ca_files_open(const char *dir, struct ca_files *ret)
     static uint8_t buf[CONFIG_TEXT_MAX + 1];
     struct span text = SPAN_EMPTY;
     *ret = (struct ca_files){.dir = dir};
+    BV_TRY(rekey_finish(dir, ret->problem, sizeof(ret->problem)));
     BV_TRY(full_path(ret, "brevet.conf", ret->conf));
     BV_TRY(ca_files_read(ret, ret->conf, buf, sizeof(buf), &text));
     return config_parse(text, ret->conf, dir, &ret->config, ret->problem,
                         sizeof(ret->problem));
+}
+
+void
+ca_files_none(const char *dir, struct ca_files *ret)
+{
+    *ret = (struct ca_files){.dir = dir};
 }
 
 void
@@ -197,4 +205,19 @@ ca_files_key(struct ca_files *files, size_t ca, struct key **ret_key)
     return err == BV_OK
                ? BV_OK
                : ca_files_bad(files, err, "%s: %s", path, key_open_text(err));
+}
+
+enum bv_err
+ca_files_hex(const char *text, uint8_t *buf, size_t cap, size_t *ret_len)
+{
+    size_t len = text != NULL ? strlen(text) : 0;
+    if (len == 0 || len % 2 != 0 || len / 2 > cap ||
+        strspn(text, "0123456789abcdefABCDEF") != len)
+        return BV_E_BAD_MESSAGE;
+    for (size_t i = 0; i < len / 2; i++) {
+        const char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
+        buf[i] = (uint8_t)strtoul(pair, NULL, 16);
+    }
+    *ret_len = len / 2;
+    return BV_OK;
 }

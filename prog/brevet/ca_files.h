@@ -19,8 +19,11 @@ struct ca_files {
     char problem[INSTALL_PROBLEM_MAX];
 };
 
-/* ca_files_open reads DIR/brevet.conf. Close it in every case. */
+/* ca_files_open reads DIR/brevet.conf, after ending a change of the passphrase
+ * that was cut short. Close it in every case. ca_files_none is for a machine
+ * without an installation: config is NULL, relative paths count from dir. */
 enum bv_err ca_files_open(const char *dir, struct ca_files *ret) BV_CHECKED;
+void ca_files_none(const char *dir, struct ca_files *ret);
 void ca_files_close(struct ca_files *files);
 
 enum bv_err ca_files_bad(struct ca_files *files, enum bv_err err,
@@ -50,5 +53,9 @@ enum bv_err ca_files_read(struct ca_files *files, const char *path,
 /* ca_files_write replaces a file: written aside, synced, renamed. */
 enum bv_err ca_files_write(struct ca_files *files, const char *path,
                            mode_t mode, struct span bytes) BV_CHECKED;
+
+/* ca_files_hex: octets of hexadecimal digits; BAD_MESSAGE. */
+enum bv_err ca_files_hex(const char *text, uint8_t *buf, size_t cap,
+                         size_t *ret_len) BV_CHECKED;
 
 #endif

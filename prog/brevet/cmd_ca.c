@@ -7,48 +7,53 @@
 
 #include "base/clock.h"
 #include "command.h"
-#include "prog/brevet/ca_files.h"
+#include "prog/brevet/ca_acts.h"
 #include "wire/csr.h"
 #include "wire/pem.h"
 
-#define PEM_MAX (2 * LIMIT_CERT)
-#define YEAR    (INT64_C(365) * 86400)
-
-typedef enum bv_err act_fn(struct ca_files *files,
-                           const struct command_call *call);
-
 /* Every command here: open, act, say what went wrong. */
 static int
-with_files(const struct command_call *call, act_fn *act)
+end(struct ca_files *files, const struct command_call *call, enum bv_err err)
 {
-    struct ca_files files;
-    enum bv_err err = ca_files_open(call->dir, &files);
-    if (err == BV_OK)
-        err = act(&files, call);
     if (err != BV_OK)
-        (void)fprintf(stderr, "brevet ca %s: %s\n", call->command->action,
-                      files.problem[0] != '\0' ? files.problem : err_text(err));
-    ca_files_close(&files);
+        (void)fprintf(stderr, "brevet %s %s: %s\n", call->command->group,
+                      call->command->action,
+                      files->problem[0] != '\0' ? files->problem
+                                                : err_text(err));
+    ca_files_close(files);
     if (err == BV_OK)
         return COMMAND_OK;
     return err == BV_E_REFUSED || err == BV_E_NOT_FOUND ? COMMAND_REFUSED
                                                         : COMMAND_FAILED;
 }
 
-static const char *
-text_or(const struct command_call *call, const char *key, const char *fallback)
+static int
+with_files(const struct command_call *call, ca_act_fn *act)
+{
+    struct ca_files files;
+    enum bv_err err = ca_files_open(call->dir, &files);
+    if (err == BV_OK)
+        err = act(&files, call);
+    return end(&files, call, err);
+}
+
+const char *
+ca_act_text(const struct command_call *call, const char *key,
+            const char *fallback)
 {
     const char *text = command_text(call, key);
     return text != NULL && text[0] != '\0' ? text : fallback;
 }
 
-/* out: a file, or standard output. */
-static enum bv_err
-put_pem(struct ca_files *files, const char *path, const char *label,
-        struct span der)
+enum bv_err
+ca_act_put(struct ca_files *files, const char *path, const char *label,
+           struct span der)
 {
-    uint8_t buf[PEM_MAX];
-    struct sink text = SINK_ARRAY(buf);
+    size_t cap = PEM_LEN(strlen(label), der.len) + 64;
+    bv_auto_free uint8_t *buf = malloc(cap);
+    if (buf == NULL)
+        return BV_E_NO_MEMORY;
+    struct sink text = sink_of(buf, cap);
     pem_encode(&text, label, der);
     if (path != NULL && path[0] != '\0')
         return ca_files_write(files, path, 0644, sink_view(&text));
@@ -83,6 +88,39 @@ subject_of(struct ca_files *files, size_t ca, struct sink *memory,
     return BV_OK;
 }
 
+static bool
+has_root_elsewhere(const struct config *config)
+{
+    for (size_t i = 0; i < config->core.num_cas; i++)
+        if (config->cas[i].offline && config->ca_files[i].num_chain == 0)
+            return true;
+    return false;
+}
+
+/* Signed with this number by our own root, wherever its key is, the
+ * certificate has a status here. */
+static enum bv_err
+tell_serial(struct ca_files *files)
+{
+    bv_auto(ledger) struct ledger *ledger = NULL;
+    uint8_t serial[LIMIT_SERIAL];
+    char hex[2 * LIMIT_SERIAL + 1];
+    struct sink text = sink_of(hex, sizeof(hex) - 1);
+    size_t len;
+    if (!has_root_elsewhere(files->config))
+        return BV_OK;
+    BV_TRY(ledger_open(files, &ledger));
+    BV_TRY(ledger_serial(ledger, serial, &len));
+    sink_hex(&text, span_of(serial, len));
+    hex[text.len] = '\0';
+    if (len > 0)
+        (void)fprintf(stderr,
+                      "Where the root's key is, sign it with\n"
+                      "  brevet ca sign FILE --serial %s\n",
+                      hex);
+    return BV_OK;
+}
+
 static enum bv_err
 make_csr(struct ca_files *files, const struct command_call *call)
 {
@@ -91,14 +129,16 @@ make_csr(struct ca_files *files, const struct command_call *call)
     bv_auto(key) struct key *key = NULL;
     struct span subject;
     size_t ca;
-    BV_TRY(ca_files_find(files, text_or(call, "name", "issuing"), &ca));
+    BV_TRY(ca_files_find(files, ca_act_text(call, "name", "issuing"), &ca));
     BV_TRY(ca_files_key(files, ca, &key));
     BV_TRY(subject_of(files, ca, &scratch, &subject));
     enum bv_err err = ca_csr_of(key, subject, &out);
     if (err != BV_OK)
         return ca_files_bad(files, err, "the request could not be made: %s",
                             err_text(err));
-    return put_pem(files, command_text(call, "out"), PEM_CSR, sink_view(&out));
+    BV_TRY(tell_serial(files));
+    return ca_act_put(files, command_text(call, "out"), PEM_CSR,
+                      sink_view(&out));
 }
 
 /* --- install --- */
@@ -117,7 +157,7 @@ read_coming(struct ca_files *files, const struct command_call *call,
     const char *chain = command_text(call, "chain");
     size_t more = 0;
     c->sink = SINK_ARRAY(c->memory);
-    BV_TRY(ca_files_certs(files, text_or(call, "certificate", ""), &c->sink,
+    BV_TRY(ca_files_certs(files, ca_act_text(call, "certificate", ""), &c->sink,
                           c->certs, 1 + LIMIT_CHAIN, &c->num));
     if (chain != NULL && chain[0] != '\0')
         BV_TRY(ca_files_certs(files, chain, &c->sink, c->certs + c->num,
@@ -164,17 +204,28 @@ write_coming(struct ca_files *files, size_t ca, const struct coming *c)
 {
     const struct config_ca *own = &files->config->ca_files[ca];
     for (unsigned i = 0; i < own->num_chain; i++)
-        BV_TRY(put_pem(files, own->chain[i], PEM_CERTIFICATE, c->certs[i + 1]));
-    return put_pem(files, own->certificate, PEM_CERTIFICATE, c->certs[0]);
+        BV_TRY(
+            ca_act_put(files, own->chain[i], PEM_CERTIFICATE, c->certs[i + 1]));
+    return ca_act_put(files, own->certificate, PEM_CERTIFICATE, c->certs[0]);
+}
+
+static enum bv_err
+note_coming(struct ca_files *files, struct ledger *ledger, size_t ca,
+            const struct coming *c)
+{
+    return ledger_note(ledger, "ca.install", files->config->cas[ca].name,
+                       c->certs[0], files->config->ca_files[ca].certificate);
 }
 
 /* An installation that waited for its certificate has no database yet. */
 static enum bv_err
-first_run(struct ca_files *files, struct key *ca)
+first_run(struct ca_files *files, size_t ca, const struct coming *c,
+          struct key *key)
 {
     uint8_t buf[KEY_PEM_MAX];
     struct span text;
-    struct install_keys keys = {.ca = ca};
+    struct install_keys keys = {.ca = key};
+    bv_auto(ledger) struct ledger *ledger = NULL;
     const char *user = files->config->user;
     enum bv_err err =
         ca_files_read(files, "ca/log.key", buf, sizeof(buf), &text);
@@ -187,6 +238,8 @@ first_run(struct ca_files *files, struct key *ca)
     key_free(keys.ca);
     key_free(keys.log);
     BV_TRY(err);
+    BV_TRY(ledger_open(files, &ledger)); /* now there is one */
+    BV_TRY(note_coming(files, ledger, ca, c));
     return install_give_away(files->dir, user[0] != '\0' ? user : NULL,
                              files->problem);
 }
@@ -196,216 +249,25 @@ install_cert(struct ca_files *files, const struct command_call *call)
 {
     bv_auto_free struct coming *c = calloc(1, sizeof(*c));
     bv_auto(key) struct key *key = NULL;
-    char path[CONFIG_PATH_MAX];
+    bv_auto(ledger) struct ledger *ledger = NULL;
     size_t ca;
     if (c == NULL)
         return BV_E_NO_MEMORY;
-    BV_TRY(ca_files_find(files, text_or(call, "name", "issuing"), &ca));
+    BV_TRY(ca_files_find(files, ca_act_text(call, "name", "issuing"), &ca));
     BV_TRY(read_coming(files, call, c));
     if (c->num == 1)
         BV_TRY(read_own_chain(files, ca, c));
     BV_TRY(ca_files_key(files, ca, &key));
     BV_TRY(check_coming(files, ca, key, c));
+    BV_TRY(ledger_open(files, &ledger));
+    bool fresh = !ledger_is_there(ledger);
+    BV_TRY(note_coming(files, ledger, ca, c));
     BV_TRY(write_coming(files, ca, c));
-    BV_TRY(config_path(files->config, "db/brevet.db", path));
-    bool fresh = access(path, F_OK) != 0;
-    if (fresh)
-        BV_TRY(first_run(files, BV_STEAL(key)));
-    (void)printf("Installed %s\n%s\n", files->config->ca_files[ca].certificate,
-                 fresh ? "Next: brevet serve"
-                       : "Next: reload the server (SIGHUP)");
-    return BV_OK;
-}
-
-/* --- signing with the root --- */
-
-/* The root's key: on this machine, or brought back in a file. */
-static enum bv_err
-root_key(struct ca_files *files, const struct command_call *call,
-         const char *root, struct key **ret)
-{
-    const char *path = command_text(call, "root-key");
-    uint8_t buf[KEY_PEM_MAX];
-    char secret[INSTALL_SECRET_MAX];
-    struct span text;
-    size_t ca;
-    if (path == NULL || path[0] == '\0') {
-        BV_TRY(ca_files_find(files, root, &ca));
-        return ca_files_key(files, ca, ret);
+    if (fresh) {
+        BV_TRY(first_run(files, ca, c, BV_STEAL(key)));
     }
-    BV_TRY(ca_files_read(files, path, buf, sizeof(buf), &text));
-    BV_TRY(ca_files_secret_at(files, command_text(call, "passphrase-file"),
-                              "Passphrase of the root key: ", secret));
-    enum bv_err err = key_open(text, span_str(secret), ret);
-    explicit_bzero(secret, sizeof(secret));
-    return err == BV_OK
-               ? BV_OK
-               : ca_files_bad(files, err, "%s: %s", path, key_open_text(err));
-}
-
-static int64_t
-lifetime(const struct command_call *call)
-{
-    json_int_t life =
-        json_integer_value(json_object_get(call->args, "lifetime"));
-    return life > 0 ? life : 8 * YEAR;
-}
-
-/* Signs a CA certificate below the root and checks it as install would. */
-static enum bv_err
-sign_below(struct ca_files *files, const struct command_call *call,
-           struct span subject, struct span spki, struct sink *out)
-{
-    const char *name = text_or(call, "root", "root");
-    uint8_t memory[LIMIT_CERT];
-    struct sink scratch = SINK_ARRAY(memory);
-    bv_auto(key) struct key *key = NULL;
-    struct profile profile;
-    struct span root;
-    size_t ca, num;
-    BV_TRY(ca_files_find(files, name, &ca));
-    BV_TRY(ca_files_certs(files, files->config->ca_files[ca].certificate,
-                          &scratch, &root, 1, &num));
-    BV_TRY(root_key(files, call, name, &key));
-    BV_TRY(install_ca_profile("intermediate", lifetime(call), &profile));
-    const struct core_ca *config = &files->config->cas[ca];
-    const struct ca_spec spec = {
-        .profile = &profile,
-        .subject = subject,
-        .spki = spki,
-        .issuer_cert = root,
-        .issuer_key = key,
-        .now = clock_wall(),
-        .crl_url = config->crl_url[0] != '\0' ? config->crl_url : NULL,
-        .issuer_url = config->issuer_url[0] != '\0' ? config->issuer_url : NULL,
-    };
-    BV_TRY(ca_issue(&spec, out, files->problem, sizeof(files->problem)));
-    return ca_check(sink_view(out), spki, &root, 1, clock_wall(),
-                    files->problem, sizeof(files->problem));
-}
-
-static enum bv_err
-sign_csr(struct ca_files *files, const struct command_call *call)
-{
-    uint8_t buf[CA_FILES_TEXT], memory[LIMIT_CSR], der[LIMIT_CERT];
-    struct sink scratch = SINK_ARRAY(memory), out = SINK_ARRAY(der);
-    bv_auto(key) struct key *key = NULL;
-    struct span text, request;
-    struct csr csr;
-    BV_TRY(ca_files_read(files, text_or(call, "csr", ""), buf, sizeof(buf),
-                         &text));
-    if (pem_find(&text, PEM_CSR, &scratch, &request) != BV_OK ||
-        csr_parse(request, &csr) != BV_OK)
-        return ca_files_bad(files, BV_E_BAD_MESSAGE,
-                            "this is no certificate request (PEM)");
-    if (key_of_spki(&csr.spki, &key) != BV_OK ||
-        key_verify(key, csr.sig_alg, csr.info, csr.signature) != BV_OK)
-        return ca_files_bad(files, BV_E_BAD_SIGNATURE,
-                            "the request is not signed by its own key");
-    BV_TRY(sign_below(files, call, csr.subject, csr.spki.whole, &out));
-    return put_pem(files, command_text(call, "out"), PEM_CERTIFICATE,
-                   sink_view(&out));
-}
-
-static enum bv_err
-renew(struct ca_files *files, const struct command_call *call)
-{
-    uint8_t memory[LIMIT_CERT], der[LIMIT_CERT];
-    struct sink scratch = SINK_ARRAY(memory), out = SINK_ARRAY(der);
-    struct span old;
-    struct cert cert;
-    size_t ca, num;
-    BV_TRY(ca_files_find(files, text_or(call, "name", "issuing"), &ca));
-    const char *path = files->config->ca_files[ca].certificate;
-    BV_TRY(ca_files_certs(files, path, &scratch, &old, 1, &num));
-    BV_TRY(cert_parse(old, &cert));
-    if (span_eq(cert.subject, cert.issuer))
-        return ca_files_bad(files, BV_E_REFUSED,
-                            "\"%s\" is a root: devices trust this very "
-                            "certificate, so it is not renewed",
-                            files->config->cas[ca].name);
-    BV_TRY(sign_below(files, call, cert.subject, cert.spki.whole, &out));
-    BV_TRY(put_pem(files, path, PEM_CERTIFICATE, sink_view(&out)));
-    (void)printf("Renewed %s\nNext: reload the server (SIGHUP)\n", path);
-    return BV_OK;
-}
-
-/* --- export-root --- */
-
-static enum bv_err
-seal_out(struct ca_files *files, const struct command_call *call,
-         const struct key *key)
-{
-    uint8_t buf[KEY_PEM_MAX];
-    char secret[INSTALL_SECRET_MAX];
-    struct sink text = SINK_ARRAY(buf);
-    bv_auto(key) struct key *again = NULL;
-    const char *out = text_or(call, "out", "");
-    if (access(out, F_OK) == 0)
-        return ca_files_bad(files, BV_E_CONFLICT, "%s exists already", out);
-    BV_TRY(ca_files_secret_at(files, command_text(call, "passphrase-file"),
-                              "Passphrase for the exported key: ", secret));
-    enum bv_err err = key_seal(key, span_str(secret), &text);
-    /* The only copy is about to be removed: it opens, or nothing happens. */
-    if (err == BV_OK)
-        err = key_open(sink_view(&text), span_str(secret), &again);
-    explicit_bzero(secret, sizeof(secret));
-    if (err != BV_OK || !key_match(key, again))
-        return ca_files_bad(files, err == BV_OK ? BV_E_CRYPTO : err,
-                            "the key could not be sealed: %s", err_text(err));
-    return ca_files_write(files, out, 0600, sink_view(&text));
-}
-
-/* key = "none" goes in after the section's opening line. */
-static enum bv_err
-set_offline(struct ca_files *files, const char *name)
-{
-    static uint8_t in[CONFIG_TEXT_MAX + 1], out_buf[CONFIG_TEXT_MAX + 64];
-    struct sink out = SINK_ARRAY(out_buf);
-    char opening[LIMIT_SHORT_NAME + 16];
-    struct config *config = NULL;
-    struct span text;
-    BV_TRY(ca_files_read(files, files->conf, in, sizeof(in), &text));
-    (void)snprintf(opening, sizeof(opening), "\nca \"%s\" {\n", name);
-    const uint8_t *at = memmem(text.data, text.len, opening, strlen(opening));
-    if (at == NULL)
-        return ca_files_bad(files, BV_E_BAD_CONFIG,
-                            "set key = \"none\" in the section ca \"%s\" of %s "
-                            "yourself, reload the server, and remove its key",
-                            name, files->conf);
-    size_t head = (size_t)(at - text.data) + strlen(opening);
-    sink_put(&out, span_of(text.data, head));
-    sink_str(&out, "    key = \"none\"\n");
-    sink_put(&out, span_of(text.data + head, text.len - head));
-    BV_TRY(config_parse(sink_view(&out), files->conf, files->dir, &config,
-                        files->problem, sizeof(files->problem)));
-    config_free(config);
-    return ca_files_write(files, files->conf, 0644, sink_view(&out));
-}
-
-static enum bv_err
-export_root(struct ca_files *files, const struct command_call *call)
-{
-    const char *name = text_or(call, "name", "root");
-    char path[CONFIG_PATH_MAX], ocsp[LIMIT_SHORT_NAME + 16];
-    bv_auto(key) struct key *key = NULL;
-    size_t ca;
-    BV_TRY(ca_files_find(files, name, &ca));
-    BV_TRY(ca_files_key(files, ca, &key));
-    BV_TRY(seal_out(files, call, key));
-    BV_TRY(set_offline(files, name));
-    BV_TRY(config_path(files->config,
-                       files->config->ca_files[ca].key + strlen("file:"),
-                       path));
-    if (unlink(path) < 0)
-        return ca_files_bad(files, BV_E_IO, "%s could not be removed", path);
-    (void)snprintf(ocsp, sizeof(ocsp), "ca/ocsp-%s.pem", name);
-    if (config_path(files->config, ocsp, path) == BV_OK)
-        (void)unlink(path);
-    (void)printf("Exported to %s, and removed here.\n"
-                 "Its passphrase and this file are all there is: keep two "
-                 "copies.\nNext: reload the server (SIGHUP)\n",
-                 text_or(call, "out", ""));
+    (void)printf("Installed %s\n%s\n", files->config->ca_files[ca].certificate,
+                 ca_act_next(ledger));
     return BV_OK;
 }
 
@@ -421,52 +283,105 @@ install_run(const struct command_call *call)
 {
     return with_files(call, install_cert);
 }
+
+/* Where only the root's key is kept there is no installation. */
 static int
 sign_run(const struct command_call *call)
 {
-    return with_files(call, sign_csr);
+    struct ca_files files;
+    const char *root = command_text(call, "root-cert");
+    enum bv_err err = BV_OK;
+    if (root != NULL && root[0] != '\0')
+        ca_files_none(call->dir, &files);
+    else
+        err = ca_files_open(call->dir, &files);
+    if (err == BV_OK)
+        err = ca_sign(&files, call);
+    return end(&files, call, err);
 }
 static int
 renew_run(const struct command_call *call)
 {
-    return with_files(call, renew);
+    return with_files(call, ca_renew);
+}
+static int
+crl_run(const struct command_call *call)
+{
+    return with_files(call, ca_crl);
+}
+static int
+crl_install_run(const struct command_call *call)
+{
+    return with_files(call, ca_crl_install);
+}
+static int
+ocsp_run(const struct command_call *call)
+{
+    return with_files(call, ca_ocsp);
 }
 static int
 export_run(const struct command_call *call)
 {
-    return with_files(call, export_root);
+    return with_files(call, ca_export_root);
 }
 
 #define OUT                                                                    \
     {                                                                          \
         "out", NULL, COMMAND_PATH, "FILE", "write it here"                     \
     }
-#define CA                                                                     \
+#define CA(which)                                                              \
     {                                                                          \
-        "ca", "name", COMMAND_TEXT, "NAME", "which CA (issuing)"               \
+        "ca", "name", COMMAND_TEXT, "NAME", "which CA (" which ")"             \
     }
-#define ROOT_OPTIONS                                                           \
-    {"root", NULL, COMMAND_TEXT, "NAME", "the CA that signs (root)"},          \
-        {"root-key", NULL, COMMAND_PATH, "FILE",                               \
-         "its sealed key, when it is not on this machine"},                    \
-        {"passphrase-file", NULL, COMMAND_PATH, "FILE",                        \
-         "its first line opens that key; else it is asked for"},               \
+#define ROOT                                                                   \
+    {                                                                          \
+        "root", NULL, COMMAND_TEXT, "NAME", "the CA that signs (root)"         \
+    }
+#define ROOT_KEY                                                               \
+    {"root-key", NULL, COMMAND_PATH, "FILE",                                   \
+     "the root's sealed key, when it is not on this machine"},                 \
+    {                                                                          \
+        "passphrase-file", NULL, COMMAND_PATH, "FILE",                         \
+            "its first line opens that key; else it is asked for"              \
+    }
+#define LIFETIME                                                               \
     {                                                                          \
         "lifetime", NULL, COMMAND_DURATION, "8y", "how long it is valid"       \
     }
 
-static const struct command_option csr_options[] = {CA, OUT, {.name = NULL}};
+static const struct command_option csr_options[] = {
+    CA("issuing"), OUT, {.name = NULL}};
 static const struct command_option install_options[] = {
-    CA,
+    CA("issuing"),
     {"chain", NULL, COMMAND_PATH, "FILE",
      "what is above it (PEM), its issuer first, the root last"},
     {.name = NULL}};
 static const struct command_option sign_options[] = {
-    ROOT_OPTIONS, OUT, {.name = NULL}};
+    ROOT,
+    {"root-cert", NULL, COMMAND_PATH, "FILE",
+     "the root's certificate, on a machine without an installation"},
+    ROOT_KEY,
+    LIFETIME,
+    {"serial", NULL, COMMAND_TEXT, "HEX",
+     "its serial number, as brevet ca csr told it"},
+    {"crl-url", NULL, COMMAND_TEXT, "URL",
+     "where the root's CRL is (with --root-cert)"},
+    {"issuer-url", NULL, COMMAND_TEXT, "URL",
+     "where the root's certificate is (with --root-cert)"},
+    OUT,
+    {.name = NULL}};
 static const struct command_option renew_options[] = {
-    CA, ROOT_OPTIONS, {.name = NULL}};
+    CA("issuing"), ROOT, ROOT_KEY, LIFETIME, {.name = NULL}};
+static const struct command_option crl_options[] = {
+    CA("root"),
+    ROOT_KEY,
+    {"request", NULL, COMMAND_PATH, "FILE",
+     "only write what is to be signed, for brevet ca sign elsewhere"},
+    {.name = NULL}};
+static const struct command_option ocsp_options[] = {
+    CA("root"), ROOT_KEY, {.name = NULL}};
 static const struct command_option export_options[] = {
-    {"ca", "name", COMMAND_TEXT, "NAME", "which CA (root)"},
+    CA("root"),
     OUT,
     {"passphrase-file", NULL, COMMAND_PATH, "FILE",
      "its first line protects the exported key; else it is asked for"},
@@ -488,12 +403,15 @@ const struct command cmd_ca[] = {
      .positional = {"CERTIFICATE", "certificate", COMMAND_PATH, NULL, NULL}},
     {.group = "ca",
      .action = "sign",
-     .summary = "sign a request for a CA below the root (offline)",
+     .summary = "sign with the root: a CA's request, another root, a CRL "
+                "(offline)",
      .run = sign_run,
      .example = "brevet ca sign other.csr --root-key /media/root.key "
-                "--out other.crt\n",
+                "--out other.crt\n"
+                "brevet ca sign root.crl-request --root-cert root.crt "
+                "--root-key root.key --out root.crl.pem\n",
      .options = sign_options,
-     .positional = {"CSR", "csr", COMMAND_PATH, NULL, NULL}},
+     .positional = {"FILE", "file", COMMAND_PATH, NULL, NULL}},
     {.group = "ca",
      .action = "renew",
      .summary = "give a CA's key a new certificate (offline)",
@@ -501,10 +419,29 @@ const struct command cmd_ca[] = {
      .example = "brevet ca renew --root-key /media/root.key\n",
      .options = renew_options},
     {.group = "ca",
+     .action = "crl",
+     .summary = "sign and publish the CRL of a CA whose key is elsewhere",
+     .run = crl_run,
+     .example = "brevet ca crl --root-key /media/root.key\n"
+                "brevet ca crl --request root.crl-request\n",
+     .options = crl_options},
+    {.group = "ca",
+     .action = "ocsp",
+     .summary = "sign an OCSP responder for a CA whose key is elsewhere",
+     .run = ocsp_run,
+     .example = "brevet ca ocsp --root-key /media/root.key\n",
+     .options = ocsp_options},
+    {.group = "ca",
      .action = "export-root",
      .summary = "move the root's key off this machine (offline)",
      .run = export_run,
      .example = "brevet ca export-root --out /media/root.key\n",
      .options = export_options},
+    {.group = "crl",
+     .action = "install",
+     .summary = "publish a CRL that was signed elsewhere",
+     .run = crl_install_run,
+     .example = "brevet crl install root.crl\n",
+     .positional = {"FILE", "file", COMMAND_PATH, NULL, NULL}},
     {.group = NULL},
 };

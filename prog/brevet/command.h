@@ -67,7 +67,8 @@ struct command {
 
 /* Tables, each ended by a NULL group. */
 extern const struct command cmd_audit[], cmd_backup[], cmd_ca[], cmd_cert[],
-    cmd_device[], cmd_init[], cmd_restore[], cmd_server[], cmd_token[];
+    cmd_device[], cmd_init[], cmd_passphrase[], cmd_restore[], cmd_server[],
+    cmd_token[];
 
 /* command_control calls the verb and shows the answer. */
 int command_control(const struct command_call *call);

@@ -21,7 +21,7 @@
 
 static const struct command *const tables[] = {
     cmd_init, cmd_server, cmd_backup, cmd_restore, cmd_cert,
-    cmd_ca,   cmd_device, cmd_token,  cmd_audit,
+    cmd_ca,   cmd_device, cmd_token,  cmd_audit,   cmd_passphrase,
 };
 #define NUM_TABLES (sizeof(tables) / sizeof(tables[0]))
 

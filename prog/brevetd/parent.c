@@ -18,6 +18,7 @@
 #include "prog/brevetd/notify.h"
 #include "prog/brevetd/restart.h"
 #include "prog/brevetd/usable.h"
+#include "prog/config/rekey.h"
 
 /* How long doors may finish their requests, then the others their work. */
 #define DRAIN_DOORS_MS 20000
@@ -45,6 +46,7 @@ static enum bv_err
 read_and_check(struct parent *p, struct files *ret)
 {
     struct files files;
+    BV_TRY(rekey_finish(p->dir, p->problem, sizeof(p->problem)));
     BV_TRY(files_read(p->config_path, p->dir, &files, p->problem));
     enum bv_err err = files_check_modes(&files, p->problem);
     if (err != BV_OK) {

@@ -13,7 +13,7 @@
 
 static const struct admin_verb *const tables[] = {
     admin_cert_verbs,  admin_device_verbs, admin_token_verbs,
-    admin_audit_verbs, admin_server_verbs,
+    admin_audit_verbs, admin_server_verbs, admin_ca_verbs,
 };
 
 static const struct admin_verb *

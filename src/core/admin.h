@@ -42,7 +42,8 @@ struct admin_verb {
 
 /* The tables of the files. */
 extern const struct admin_verb admin_cert_verbs[], admin_device_verbs[],
-    admin_token_verbs[], admin_audit_verbs[], admin_server_verbs[];
+    admin_token_verbs[], admin_audit_verbs[], admin_server_verbs[],
+    admin_ca_verbs[];
 
 /* --- for handlers --- */
 

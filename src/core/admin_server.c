@@ -10,6 +10,7 @@
 #include "core/batch.h"
 #include "core/cas.h"
 #include "core/crl.h"
+#include "core/crl_brought.h"
 #include "core/infra.h"
 #include "core/job.h"
 #include "core/piece.h"
@@ -41,7 +42,7 @@ find_late_crl(json_t *list, const struct issuer *issuer, int64_t now)
     if (issuer->config->offline)
         add_finding(list,
                     "the CRL of CA %s %s on %s and its key is not here: bring "
-                    "the key back, then do brevet crl publish %s",
+                    "the key, then do brevet ca crl --ca %s",
                     name, verb, when, name);
     else
         add_finding(list,
@@ -63,6 +64,11 @@ findings(struct core *core)
                           "the log");
     for (size_t i = 0; i < core->num_issuers; i++) {
         find_late_crl(list, &core->issuers[i], now);
+        if (crl_brought_unlisted(core, &core->issuers[i]) > 0)
+            add_finding(list,
+                        "the CRL of CA %s does not list what was revoked since "
+                        "it was signed: bring its key, then do brevet ca crl",
+                        core->issuers[i].config->name);
         if (cas_is_revoked(core, &core->issuers[i]))
             add_finding(list,
                         "the certificate of CA %s is revoked, so it issues "

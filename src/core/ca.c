@@ -88,6 +88,7 @@ ca_issue(const struct ca_spec *spec, struct sink *out, char *ret_problem,
         .subject = sink_view(&name),
         .spki = spec->spki,
         .san = spec->san,
+        .ski = spec->ski,
         .now = spec->now,
         .oracle = true,
     };

@@ -14,6 +14,7 @@ struct ca_spec {
     const char *cn, *organization, *country;
     struct span spki;        /* the subject's key, DER */
     struct span san;         /* GeneralNames DER; may be empty */
+    struct span ski;         /* its key identifier; empty: made of the key */
     struct span issuer_cert; /* DER; empty: self-signed */
     struct key *issuer_key;  /* signs; must be issuer_cert's (or spki's) */
     struct span serial;      /* magnitude; empty: 17 octets, random, beginning

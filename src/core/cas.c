@@ -1,5 +1,6 @@
 #include "core/cas.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/batch.h"
@@ -161,8 +162,10 @@ put_row(struct core *core, const struct cert *cert, struct span der,
         .reason = -1,
     };
     bool root = span_eq(cert->subject, cert->issuer);
-    memcpy(row.profile, root ? "root" : "intermediate",
-           root ? sizeof "root" : sizeof "intermediate");
+    (void)snprintf(row.profile, sizeof row.profile, "%s",
+                   root          ? "root"
+                   : cert->is_ca ? "intermediate"
+                                 : "ocsp");
     bool ours = row.issuer != 0 && is_our_number(core, cert->serial, &row.seq);
     if (!ours)
         BV_TRY(sequence_take(core, &row.seq));

@@ -432,7 +432,7 @@ watch(struct issuer *issuer, int64_t now)
     log_error("the CRL is late ca=%s seconds_left=%lld todo=\"%s\"",
               issuer->config->name, (long long)(issuer->crl_next - now),
               issuer->config->offline
-                  ? "bring the CA's key back and do brevet crl publish"
+                  ? "bring the CA's key and do brevet ca crl"
                   : "do brevet crl publish, and see why it was not published");
 }
 

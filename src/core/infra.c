@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/log.h"
 #include "core/batch.h"
@@ -316,15 +317,15 @@ write_pem(const struct core *core, const struct job *job,
     return sink_done(out, &whole);
 }
 
-static enum bv_err
-write_file(const char *path, struct span text)
+enum bv_err
+infra_write_file(const char *path, mode_t mode, struct span text)
 {
     char temp[CORE_PATH_MAX + 8], copy[CORE_PATH_MAX];
     (void)snprintf(temp, sizeof temp, "%s.new", path);
     (void)snprintf(copy, sizeof copy, "%s", path);
     bv_auto_close int fd =
-        open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
+        open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+    if (fd < 0 || fchmod(fd, mode) != 0)
         return BV_E_IO;
     if (write(fd, text.data, text.len) != (ssize_t)text.len || fsync(fd) != 0)
         return errno == ENOSPC ? BV_E_DISK_FULL : BV_E_IO;
@@ -345,7 +346,7 @@ tls_write(struct core *core, const struct job *job)
         return BV_E_NOT_FOUND;
     enum bv_err err = write_pem(core, job, issuer, &pem);
     if (err == BV_OK)
-        err = write_file(core->config->tls_path, sink_view(&pem));
+        err = infra_write_file(core->config->tls_path, 0600, sink_view(&pem));
     explicit_bzero(buf, sizeof buf);
     return err;
 }
@@ -510,7 +511,8 @@ checkpoint_keep(const struct core *core)
         return;
     enum bv_err err = audit_checkpoint_last(core->audit, &note, &checkpoint);
     if (err == BV_OK)
-        err = write_file(core->config->checkpoint_path, sink_view(&note));
+        err = infra_write_file(core->config->checkpoint_path, 0600,
+                               sink_view(&note));
     if (err != BV_OK)
         log_warn("the checkpoint could not be kept path=%s err=%s",
                  core->config->checkpoint_path, err_name(err));

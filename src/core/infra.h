@@ -19,6 +19,9 @@ enum bv_err infra_tls_renew(struct core *core) BV_CHECKED;
  * NOT_FOUND when there is none. */
 enum bv_err infra_known_checkpoint(const struct core_config *config,
                                    struct sink *out) BV_CHECKED;
+/* infra_write_file replaces a file durably: written aside, synced, renamed. */
+enum bv_err infra_write_file(const char *path, mode_t mode,
+                             struct span text) BV_CHECKED;
 /* infra_checkpoint begins a signed checkpoint now. */
 enum bv_err infra_checkpoint(struct core *core) BV_CHECKED;
 

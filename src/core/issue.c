@@ -115,6 +115,15 @@ put_pointers(struct sink *out, const struct issue_spec *spec)
         ext_put_no_rev_avail(out);
 }
 
+/* A cross-certificate keeps the identifier that certificates below point to. */
+static struct span
+key_id(const struct issue_spec *spec, const struct facts *f)
+{
+    if (!spec->profile->ski)
+        return SPAN_EMPTY;
+    return spec->ski.len > 0 ? spec->ski : SPAN_ARRAY(f->ski);
+}
+
 static void
 put_extensions(struct sink *out, const struct issue_spec *spec,
                const struct facts *f)
@@ -128,7 +137,7 @@ put_extensions(struct sink *out, const struct issue_spec *spec,
     if (spec->san.len > 0)
         ext_put_san(out, spec->san, f->subject_empty);
     if (p->ski)
-        ext_put_ski(out, SPAN_ARRAY(f->ski));
+        ext_put_ski(out, key_id(spec, f));
     if (f->aki.len > 0)
         ext_put_aki(out, f->aki);
     put_name_constraints(out, p);
@@ -163,7 +172,7 @@ lint(const struct issue_spec *spec, const struct facts *f,
         .eku = f->eku,
         .num_eku = p->num_eku,
         .san = spec->san,
-        .ski = p->ski ? SPAN_ARRAY(f->ski) : SPAN_EMPTY,
+        .ski = key_id(spec, f),
     };
     char rule[LINT_RULE_MAX];
     enum bv_err err = lint_tbs(tbs, &e, rule, sizeof rule);

@@ -15,6 +15,7 @@ struct issue_spec {
     struct span subject;                       /* Name DER */
     struct span spki;
     struct span san; /* GeneralNames DER; empty: none */
+    struct span ski; /* subjectKeyIdentifier; empty: made of the key */
     int64_t now;     /* Unix seconds */
     bool oracle;     /* ask OpenSSL for a second opinion */
 };

@@ -8,9 +8,11 @@
 #include "base/span.h"
 #include "wire/base64.h"
 
-#define PEM_CERTIFICATE           "CERTIFICATE"
-#define PEM_CSR                   "CERTIFICATE REQUEST"
-#define PEM_CRL                   "X509 CRL"
+#define PEM_CERTIFICATE "CERTIFICATE"
+#define PEM_CSR         "CERTIFICATE REQUEST"
+#define PEM_CRL         "X509 CRL"
+/* A TBSCertList that waits for its signature: a form of our own. */
+#define PEM_CRL_REQUEST           "X509 CRL REQUEST"
 #define PEM_CMS                   "CMS"
 #define PEM_PUBLIC_KEY            "PUBLIC KEY"
 #define PEM_PRIVATE_KEY           "PRIVATE KEY"

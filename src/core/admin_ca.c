@@ -1,0 +1,138 @@
+/* ca.number, ca.note, crl.request, crl.install: what the commands that work
+ * with a CA's key in hand (brevet ca …) ask of whoever owns the database. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/admin.h"
+#include "core/batch.h"
+#include "core/cas.h"
+#include "core/crl_brought.h"
+#include "core/sequence.h"
+#include "pki/random.h"
+#include "wire/pem.h"
+
+/* A serial number for a certificate that is signed elsewhere. */
+static enum bv_err
+ca_number(struct admin_call *call)
+{
+    uint8_t serial[SERIAL_LEN];
+    uint64_t seq;
+    BV_TRY(sequence_ensure(call->core));
+    BV_TRY(sequence_take(call->core, &seq));
+    serial_make(call->core->serial, seq, random_u64(), serial);
+    call->result = json_pack("{s:o}", "serial", admin_hex(SPAN_ARRAY(serial)));
+    return BV_OK;
+}
+
+static const enum audit_action acts[] = {
+    AUDIT_CA_INSTALL, AUDIT_CA_SIGN, AUDIT_CA_RENEW,
+    AUDIT_CA_EXPORT,  AUDIT_CA_OCSP, AUDIT_PASSPHRASE_CHANGE,
+};
+
+static enum bv_err
+act_of_call(struct admin_call *call, enum audit_action *ret_act)
+{
+    const char *name = admin_text(call, "act");
+    for (size_t i = 0; name != NULL && i < sizeof acts / sizeof *acts; i++) {
+        if (strcmp(audit_action_name(acts[i]), name) != 0)
+            continue;
+        *ret_act = acts[i];
+        return BV_OK;
+    }
+    return admin_problem(call, BV_E_BAD_MESSAGE, "there is no such act");
+}
+
+static enum bv_err
+put_cert(struct admin_call *call, uint64_t *ret_seq)
+{
+    uint8_t buf[LIMIT_CERT];
+    struct sink out = SINK_ARRAY(buf);
+    struct span text = span_str(admin_text(call, "pem")), der;
+    if (text.len == 0)
+        return BV_OK;
+    if (pem_find(&text, PEM_CERTIFICATE, &out, &der) != BV_OK)
+        return admin_problem(call, BV_E_BAD_MESSAGE,
+                             "\"pem\" must hold a certificate");
+    BV_TRY(sequence_ensure(call->core));
+    return cas_put(call->core, der, call->actor, ret_seq);
+}
+
+/* An act on CA keys or certificates that was done outside of core. */
+static enum bv_err
+ca_note(struct admin_call *call)
+{
+    enum audit_action act = AUDIT_CA_INSTALL;
+    uint64_t seq = 0;
+    const char *name = admin_text(call, "name");
+    BV_TRY(act_of_call(call, &act));
+    BV_TRY(put_cert(call, &seq));
+    const struct audit_event event = {
+        .action = act,
+        .actor = AUDIT_ACTOR_OPERATOR,
+        .auth = AUDIT_AUTH_LOCAL,
+        .object = name != NULL ? AUDIT_OBJECT_CA : AUDIT_OBJECT_SERVER,
+        .outcome = AUDIT_OK,
+        .actor_id = span_str(call->actor),
+        .object_id = span_str(name),
+        .detail = span_str(admin_text(call, "detail")),
+    };
+    BV_TRY(batch_audit(call->core, &event));
+    call->result = json_pack("{s:I}", "seq", (json_int_t)seq);
+    return BV_OK;
+}
+
+static enum bv_err
+crl_request(struct admin_call *call)
+{
+    char name[LIMIT_SHORT_NAME];
+    size_t room = PEM_LEN(sizeof PEM_CRL_REQUEST, CRL_BROUGHT_MAX);
+    bv_auto_free uint8_t *tbs = malloc(CRL_BROUGHT_MAX);
+    bv_auto_free char *text = malloc(room);
+    if (tbs == NULL || text == NULL)
+        return BV_E_NO_MEMORY;
+    BV_TRY(admin_name(call, "name", name, sizeof name));
+    struct issuer *issuer = core_issuer(call->core, name);
+    if (issuer == NULL || issuer->config->crl_path[0] == '\0')
+        return admin_problem(call, BV_E_NOT_FOUND,
+                             "there is no such CA with a CRL");
+    struct sink out = sink_of(tbs, CRL_BROUGHT_MAX), pem = sink_of(text, room);
+    enum bv_err err = crl_brought_tbs(call->core, issuer, &out);
+    if (err == BV_E_TOO_LARGE)
+        return admin_problem(call, BV_E_REFUSED,
+                             "its CRL is too long to be carried about: bring "
+                             "the key to the server");
+    BV_TRY(err);
+    pem_encode(&pem, PEM_CRL_REQUEST, sink_view(&out));
+    call->result = json_pack("{s:s%}", "request", text, pem.len);
+    return BV_OK;
+}
+
+static enum bv_err
+crl_install(struct admin_call *call)
+{
+    bv_auto_free uint8_t *buf = malloc(LIMIT_MESSAGE);
+    struct span text = span_str(admin_text(call, "crl")), der;
+    struct issuer *issuer;
+    unsigned missing = 0;
+    if (buf == NULL)
+        return BV_E_NO_MEMORY;
+    struct sink out = sink_of(buf, LIMIT_MESSAGE);
+    if (pem_find(&text, PEM_CRL, &out, &der) != BV_OK)
+        return admin_problem(call, BV_E_BAD_MESSAGE,
+                             "this holds no CRL in PEM form");
+    BV_TRY(crl_brought_take(call->core, der, call->actor, &issuer, &missing,
+                            call->detail, sizeof call->detail));
+    call->result = json_pack("{s:s, s:I, s:I, s:i}", "ca", issuer->config->name,
+                             "crl_number", (json_int_t)issuer->crl_number,
+                             "crl_next_update", (json_int_t)issuer->crl_next,
+                             "not_listed", (int)missing);
+    return BV_OK;
+}
+
+const struct admin_verb admin_ca_verbs[] = {
+    {"ca.number", CORE_ROLE_ADMIN, ca_number},
+    {"ca.note", CORE_ROLE_ADMIN, ca_note},
+    {"crl.request", CORE_ROLE_ADMIN, crl_request},
+    {"crl.install", CORE_ROLE_ADMIN, crl_install},
+    {NULL, CORE_ROLE_ADMIN, NULL},
+};
