@@ -19,6 +19,8 @@
 #define DEV_TRUST_SIZE   BV_RECORD_MAX
 #define DEV_SCRATCH_SIZE (BV_WORK_SIZE - DEV_BODY_SIZE - DEV_TRUST_SIZE)
 #define DEV_SPKI_MAX     640 /* RSA-4096 is 550 */
+/* What cannot be read is tried so often again before it counts as lost. */
+#define DEV_TRIES 8
 
 enum dev_stage {
     DEV_LOAD = 0,  /* read the record, the certificate, the trust set */
@@ -76,6 +78,9 @@ struct dev {
     struct bv_connect to; /* what the transport is asked to open */
     bool attrs_done;      /* csrattrs were asked in this attempt */
 
+    bool unread; /* a record or key that is there could not be read just now */
+    uint8_t unread_tries, trust_tries; /* in a row */
+
     struct bv_now now; /* of this step */
     struct bv_when when;
     struct bv_bytes anchors[2 * BV_TRUST_MAX], helpers[BV_TRUST_MAX];
@@ -100,7 +105,8 @@ enum bv_err dev_fail(struct dev *dev, enum bv_why why);
 /* dev_yield feeds the watchdog; dev_say tells the observer. */
 void dev_yield(struct dev *dev);
 void dev_say(struct dev *dev, const char *text);
-/* dev_settle takes up the identity that was just promoted. */
+/* dev_settle takes up the identity that was just promoted; dev->unread when it
+ * cannot be read now. */
 void dev_settle(struct dev *dev);
 /* dev_save writes the commit record. */
 bool dev_save(struct dev *dev, const struct record *record);

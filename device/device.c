@@ -9,6 +9,7 @@
 
 #define POLL_MS     20      /* a transport without a socket to wait on */
 #define LOOK_MS     3600000 /* the wall clock is looked at this often */
+#define AGAIN_MS    1000    /* between tries to read what could not be read */
 #define PENDING_MIN 5       /* seconds; a server may not make us hammer */
 #define TRUST_SPREAD                                                           \
     60 /* seconds after start: first look at the server's time                 \
@@ -85,6 +86,7 @@ dev_load_cert(struct dev *dev, enum bv_slot slot, uint8_t *out, size_t cap,
     const struct bv_storage *storage = &dev->ports.storage;
     enum bv_port got =
         storage->get(storage->ctx, dev_cert_record(slot), out, cap, &len);
+    dev->unread |= got == BV_PORT_FAILED;
     if (got == BV_PORT_OK && len > 0 && len <= cap)
         *ret_cert = span_of(out, len);
     else if (got == BV_PORT_OK)
@@ -100,6 +102,7 @@ dev_spki(struct dev *dev, enum bv_slot slot, struct span *ret_spki)
     const struct bv_keys *keys = &dev->ports.keys;
     enum bv_port got =
         keys->public_key(keys->ctx, slot, out, DEV_SPKI_MAX, &len);
+    dev->unread |= got == BV_PORT_FAILED;
     if (got == BV_PORT_OK)
         *ret_spki = span_of(out, len);
     return got;
@@ -289,6 +292,7 @@ load_record(struct dev *dev)
         storage->get(storage->ctx, BV_RECORD_STATE, bytes, sizeof(bytes), &len);
     if (got == BV_PORT_WANT)
         return false;
+    dev->unread = got == BV_PORT_FAILED;
     if (got == BV_PORT_OK &&
         record_decode(span_of(bytes, len), &dev->record) == BV_OK) {
         load_identity(dev);
@@ -318,6 +322,12 @@ stage_load(struct dev *dev)
 {
     if (!load_record(dev))
         return BV_E_BUSY;
+    /* Too busy, or short of something, is not lost: nothing is decided yet. */
+    if (dev->unread && dev->unread_tries < DEV_TRIES) {
+        dev->unread_tries++;
+        return BV_E_BUSY;
+    }
+    dev->unread_tries = 0;
     resume_pause(dev);
     look_at_clock(dev);
     if (dev->trust_mono == 0 && dev->record.trust >= 0)
@@ -333,7 +343,11 @@ stage_load(struct dev *dev)
 void
 dev_settle(struct dev *dev)
 {
+    enum bv_slot promoted = dev->record.active;
+    dev->unread = false;
     load_identity(dev);
+    if (dev->unread)
+        dev->record.active = promoted; /* DEV_LOAD looks again */
     int64_t calm = (dev->not_after - dev->not_before) / 4;
     dev->calm_mono =
         dev_mono_after(dev, calm > UINT32_MAX ? UINT32_MAX : (uint32_t)calm);
@@ -608,6 +622,8 @@ wait_ms(const struct dev *dev)
 {
     if (dev->stage == DEV_HALT)
         return LOOK_MS;
+    if (dev->stage == DEV_LOAD && dev->unread)
+        return AGAIN_MS;
     return dev->stage == DEV_REST ? rest_ms(dev) : POLL_MS;
 }
 
@@ -711,6 +727,8 @@ bv_device_trust(struct bv_device *device, size_t index,
 {
     struct dev *dev = inside(device);
     trust_load(dev);
+    if (dev->trust_tries > 0)
+        return BV_PORT_FAILED;
     if (index < dev->num_anchors) {
         *ret_cert = dev->anchors[index];
         *ret_anchor = true;

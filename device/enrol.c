@@ -31,6 +31,8 @@ aim(struct dev *dev, enum bv_slot identity)
     struct span cert = SPAN_EMPTY;
     dev->to = (struct bv_connect){.identity = identity};
     load_anchors(dev);
+    if (dev->trust_tries > 0)
+        return false;
     if ((identity == BV_SLOT_A || identity == BV_SLOT_B) &&
         dev_load_cert(dev, identity, dev_scratch(dev), BV_CERT_MAX, &cert) !=
             BV_PORT_OK)
@@ -96,8 +98,10 @@ static enum bv_err
 open_for_trust(struct dev *dev)
 {
     if (dev->exchange.state == EXCHANGE_CLOSED) {
-        if (!aim(dev, BV_SLOT_NONE))
+        if (!aim(dev, BV_SLOT_NONE)) {
+            dev->exchange.why = BV_WHY_STORAGE;
             return BV_E_IO;
+        }
         /* RFC 7030 4.1.1: fetched from anyone, believed only by fingerprint;
          * nothing else happens on this connection. */
         dev->to.insecure_any_server = is_bootstrap(dev);
@@ -115,6 +119,8 @@ follow(struct dev *dev, bool *ret_changed)
     if (why != BV_WHY_NONE)
         return why;
     trust_load(dev);
+    if (dev->trust_tries > 0) /* what is held would be left out */
+        return BV_WHY_STORAGE;
     return trust_follow(dev, der, first, ret_changed);
 }
 
@@ -399,6 +405,6 @@ dev_stage_commit(struct dev *dev)
      * looked at again; the identity stands. */
     if (follow(dev, &changed) == BV_WHY_NONE)
         dev->trust_mono = dev_mono_after(dev, dev->config.trust_every);
-    dev->stage = DEV_REST;
+    dev->stage = dev->not_after == 0 ? DEV_LOAD : DEV_REST;
     return BV_OK;
 }

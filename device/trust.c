@@ -86,8 +86,14 @@ trust_load(struct dev *dev)
     if (dev->record.trust < 0)
         return;
     const struct bv_storage *storage = &dev->ports.storage;
-    if (storage->get(storage->ctx, generation(dev->record.trust),
-                     dev_trust(dev), DEV_TRUST_SIZE, &len) != BV_PORT_OK)
+    enum bv_port got = storage->get(storage->ctx, generation(dev->record.trust),
+                                    dev_trust(dev), DEV_TRUST_SIZE, &len);
+    if (got == BV_PORT_FAILED && dev->trust_tries < DEV_TRIES) {
+        dev->trust_tries++; /* the pins may have been outlived: do not forget */
+        return;
+    }
+    dev->trust_tries = 0;
+    if (got != BV_PORT_OK)
         len = 0;
     if (len == 0)
         dev->record.trust = -1; /* begin again from the pins */

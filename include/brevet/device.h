@@ -221,7 +221,8 @@ enum bv_port bv_device_cert(struct bv_device *dev, uint8_t *out, size_t cap,
                             size_t *ret_len);
 
 /* bv_device_trust reads one of the CA certificates held (0, 1, …). ret_anchor:
- * true for a trust anchor, false for an intermediate. NONE past the last.
+ * true for a trust anchor, false for an intermediate. NONE past the last,
+ * FAILED when they cannot be read just now.
  * Uses the work memory: only between steps while not bv_device_waits_io. The
  * result points into it. */
 enum bv_port bv_device_trust(struct bv_device *dev, size_t index,

@@ -128,7 +128,8 @@ struct bv_keys {
      * After a power cut the slot holds the old key, the new one or none. */
     enum bv_port (*generate)(void *ctx, enum bv_slot slot,
                              enum bv_key_type type);
-    /* public_key writes the SubjectPublicKeyInfo (DER). NONE: empty slot. */
+    /* public_key writes the SubjectPublicKeyInfo (DER). NONE: empty slot;
+     * FAILED: it cannot be read just now. */
     enum bv_port (*public_key)(void *ctx, enum bv_slot slot, uint8_t *out,
                                size_t cap, size_t *ret_len);
     /* sign signs a message (not a digest) as X.509 wants it for this kind of

@@ -40,11 +40,13 @@ material_roots(struct identity *identity, struct sink *out)
 {
     struct bv_bytes cert;
     bool is_anchor;
-    for (size_t i = 0;
-         bv_device_trust(&identity->device, i, &cert, &is_anchor) == BV_PORT_OK;
-         i++)
-        if (is_anchor)
+    enum bv_port got = BV_PORT_OK;
+    for (size_t i = 0; got == BV_PORT_OK; i++) {
+        got = bv_device_trust(&identity->device, i, &cert, &is_anchor);
+        if (got == BV_PORT_OK && is_anchor)
             pem_encode(out, PEM_CERTIFICATE, span_of(cert.data, cert.len));
+    }
+    out->failed |= got != BV_PORT_NONE; /* half a set would lock out */
 }
 
 /* Every CA certificate held that can be read; they stay in the library's work

@@ -501,6 +501,59 @@ test_wrong_fingerprint(void **state)
     assert_int_equal(world.issued, 0);
 }
 
+/* --- what cannot be read for a moment --- */
+
+/* A busy bus, no memory, no descriptors: a read fails once or a few times.
+ * Wherever that is, the working identity is neither given up nor overwritten,
+ * and the CA certificates that came after the pinned one are not forgotten. */
+static void
+test_reads_fail_for_a_moment(void **state)
+{
+    unsigned reads = UINT32_MAX;
+    (void)state;
+    for (unsigned num = 1; num <= 5; num += 4)
+        for (unsigned at = 0; at < reads; at += num) {
+            struct bv_status status;
+            world_init(&world);
+            enrol();
+            assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 80 * DAY));
+            world.rolled = true;
+            assert_true(world_run(&world, &device, BV_EVENT_TRUST, 10 * DAY));
+            world_pass(&world, 60 * DAY * 1000);
+            world.reads = 0;
+            world.unread_at = at;
+            world.unread_num = num;
+            world_boot(&world, &device, false);
+            assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 25 * DAY));
+            (void)world_run(&world, &device, BV_EVENT_NONE, 60);
+            reads = world.reads;
+            world.unread_num = 0;
+            bv_device_status(&device, &status);
+            assert_int_equal(status.generation, 3);
+            assert_int_equal(count_anchors(), 2);
+            assert_true(world_works(&world));
+        }
+}
+
+/* What stays unreadable is lost: the other identity takes over. */
+static void
+test_reads_fail_for_good(void **state)
+{
+    struct bv_status status;
+    (void)state;
+    enrol();
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 80 * DAY));
+    bv_device_status(&device, &status);
+    enum bv_slot active = status.active;
+    world.flash[active == BV_SLOT_B ? BV_RECORD_CERT_B : BV_RECORD_CERT_A].len =
+        BV_RECORD_MAX; /* fits nowhere: FAILED for ever */
+    world_boot(&world, &device, false);
+    (void)world_run(&world, &device, BV_EVENT_NONE, 60);
+    bv_device_status(&device, &status);
+    assert_int_not_equal(status.active, BV_SLOT_NONE);
+    assert_true(world_works(&world));
+}
+
 int
 main(void)
 {
@@ -542,6 +595,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_expired_while_off, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_trust, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_reads_fail_for_a_moment, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_reads_fail_for_good, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_wrong_fingerprint, setup,
                                         teardown),
     };

@@ -319,13 +319,20 @@ port_random(void *ctx, uint8_t *out, size_t len)
     return BV_PORT_OK;
 }
 
+static bool
+is_unreadable(struct world *world)
+{
+    unsigned at = world->reads++;
+    return at >= world->unread_at && at < world->unread_at + world->unread_num;
+}
+
 static enum bv_port
 port_get(void *ctx, enum bv_record key, uint8_t *out, size_t cap, size_t *len)
 {
     struct world *world = ctx;
     if (!world->flash[key].present)
         return BV_PORT_NONE;
-    if (world->flash[key].len > cap)
+    if (is_unreadable(world) || world->flash[key].len > cap)
         return BV_PORT_FAILED;
     memcpy(out, world->flash[key].data, world->flash[key].len);
     *len = world->flash[key].len;
@@ -381,7 +388,7 @@ port_public(void *ctx, enum bv_slot slot, uint8_t *out, size_t cap, size_t *len)
     struct world *world = ctx;
     if (world->keys[slot] == NULL)
         return BV_PORT_NONE;
-    if (cap < 100)
+    if (is_unreadable(world) || cap < 100)
         return BV_PORT_FAILED;
     *len = spki_of(world->keys[slot], out).len;
     return BV_PORT_OK;

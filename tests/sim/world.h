@@ -65,8 +65,10 @@ struct world {
     bool rolled; /* cacerts show new_root and link too */
     uint32_t retry_after;
     unsigned contacts, issued, refused_writes, writes, generated;
-    bool reuse_key; /* the device renews with the same key */
-    bool read_only; /* flash refuses writes */
+    bool reuse_key;                 /* the device renews with the same key */
+    bool read_only;                 /* flash refuses writes */
+    unsigned unread_at, unread_num; /* so many reads fail, from this one on */
+    unsigned reads;
     uint64_t serial;
     int64_t disowned_from; /* MOOD_DISOWN: issued at or after this */
 

@@ -31,20 +31,33 @@ load_factory(const struct bv_openssl *openssl)
                         : PEM_read_bio_PrivateKey(file, NULL, NULL, NULL);
 }
 
-EVP_PKEY *
-keys_load(struct bv_openssl *openssl, enum bv_slot slot)
+/* NONE: there is no key, or what there is is none; FAILED: it cannot be read.
+ */
+static enum bv_port
+load(struct bv_openssl *openssl, enum bv_slot slot, EVP_PKEY **ret_key)
 {
     char pem[KEY_FILE_MAX];
     size_t len = 0;
-    if (slot == BV_SLOT_FACTORY)
-        return load_factory(openssl);
-    if (file_read(openssl->dir, file_of(slot), pem, sizeof(pem), &len) !=
-        BV_PORT_OK)
-        return NULL;
-    EVP_PKEY *key = parse_pem(pem, len);
+    *ret_key = NULL;
+    if (slot == BV_SLOT_FACTORY) {
+        *ret_key = load_factory(openssl);
+        return *ret_key != NULL ? BV_PORT_OK : BV_PORT_NONE;
+    }
+    enum bv_port got =
+        file_read(openssl->dir, file_of(slot), pem, sizeof(pem), &len);
+    if (got != BV_PORT_OK)
+        return got;
+    *ret_key = parse_pem(pem, len);
     OPENSSL_cleanse(pem, sizeof(pem));
     ERR_clear_error();
-    return key;
+    return *ret_key != NULL ? BV_PORT_OK : BV_PORT_NONE;
+}
+
+EVP_PKEY *
+keys_load(struct bv_openssl *openssl, enum bv_slot slot)
+{
+    EVP_PKEY *key;
+    return load(openssl, slot, &key) == BV_PORT_OK ? key : NULL;
 }
 
 static EVP_PKEY *
@@ -102,9 +115,10 @@ public_key(void *ctx, enum bv_slot slot, uint8_t *out, size_t cap,
            size_t *ret_len)
 {
     struct bv_openssl *openssl = ctx;
-    bv_auto(EVP_PKEY) EVP_PKEY *key = keys_load(openssl, slot);
-    if (key == NULL)
-        return BV_PORT_NONE;
+    bv_auto(EVP_PKEY) EVP_PKEY *key = NULL;
+    enum bv_port got = load(openssl, slot, &key);
+    if (got != BV_PORT_OK)
+        return got;
     int len = i2d_PUBKEY(key, NULL);
     if (len <= 0 || (size_t)len > cap)
         return openssl_note(openssl, BV_PORT_FAILED, "reading a key");
