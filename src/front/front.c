@@ -201,6 +201,17 @@ retry_of(enum bv_err err, uint32_t asked)
     return asked == 0 && always ? RETRY_AFTER : asked;
 }
 
+/* BouncyCastle drops a connection whose answer it need not read but which has
+ * a body: the challenge before the credential, and what waits. */
+static bool
+is_read(const struct front_request *request, enum bv_err err, bool challenge)
+{
+    struct span credential;
+    bool first = challenge && !http_field_find(request->http->fields,
+                                               "Authorization", &credential);
+    return !first && err != BV_E_PENDING;
+}
+
 void
 front_fail(struct front_request *request, enum bv_err err, const char *detail,
            uint32_t retry_after)
@@ -220,11 +231,15 @@ front_fail(struct front_request *request, enum bv_err err, const char *detail,
         fields[answer.http.num_fields++] =
             (struct exchange_field){"Retry-After", retry};
     }
-    if (err == BV_E_UNAUTHENTICATED && request->route != NULL &&
-        request->route->auth == FRONT_AUTH_ANY)
+    bool challenge = err == BV_E_UNAUTHENTICATED && request->route != NULL &&
+                     request->route->auth == FRONT_AUTH_ANY;
+    if (challenge)
         fields[answer.http.num_fields++] = (struct exchange_field){
             "WWW-Authenticate", "Basic realm=\"brevet\", charset=\"UTF-8\""};
-    answer.http.body = span_str(text);
+    if (is_read(request, err, challenge))
+        answer.http.body = span_str(text);
+    else
+        answer.http.content_type = NULL;
     answer.detail = detail;
     front_reply(request, &answer);
 }

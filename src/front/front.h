@@ -87,7 +87,8 @@ void front_reply_file(struct front_request *request,
 /* front_fail answers with the status of err and one line of text/plain:
  * detail, or err_text(err) when detail is NULL or "". retry_after in seconds;
  * 0: none, but PENDING, RATE_LIMITED, BUSY and UNAVAILABLE always carry one.
- * UNAUTHENTICATED carries a Basic challenge when the route is AUTH_ANY. */
+ * UNAUTHENTICATED carries a Basic challenge when the route is AUTH_ANY. A
+ * challenge to a request without a credential, and PENDING, have no body. */
 void front_fail(struct front_request *request, enum bv_err err,
                 const char *detail, uint32_t retry_after);
 

@@ -180,6 +180,13 @@ check "name the subject of the certificate" grep -q "STRING.*:gw.example.net" "$
 check "and its SAN" grep -qi "DUMP\]:.*$(printf 'gw.example.net' | od -An -tx1 | tr -d ' \n')" "$work/attrs"
 check "they are not for others to keep" grep -q no-store <(header Cache-Control)
 
+# --- a label that is an operation's name ---
+cp "$ca/brevet.conf" "$work/good.conf"
+printf 'label "cacerts" {\n    profile = device\n}\n' >>"$ca/brevet.conf"
+refuse "a label may not be an operation's name" "$bin_brevetd" --dir "$ca" --check
+check "the message says so" grep -q 'EST operation' "$work/refused.log"
+cp "$work/good.conf" "$ca/brevet.conf"
+
 # --- the chain, where it is asked for ---
 sed -i 's/lenient = "true"/full-chain = "true"/' "$ca/brevet.conf"
 kill -HUP "$daemon"
