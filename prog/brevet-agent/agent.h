@@ -77,6 +77,7 @@ struct hook {
     int fd;
     uint64_t end_ms;
     const char *reason, *queued;
+    bool stopping;
 };
 
 struct identity {
@@ -157,17 +158,21 @@ void material_roots(struct identity *identity, struct sink *out);
 /* hook_start starts the hook, or notes that it must run once more after the one
  * that is running; nobody waits for it. reason (a constant): "enrolled",
  * "renewed", "trust", "repaired". hook_step looks whether it has ended, ends it
- * after HOOK_SECONDS, logs how it ended; true while one is running. hook_fd is
- * readable at its end; -1 when none runs. hook_finish waits. */
+ * after HOOK_SECONDS with its children, logs how it ended; true while one is
+ * running. hook_fd is readable at its end; -1 when none runs. hook_finish
+ * waits; hook_hurry, before it, leaves HOOK_STOP_SECONDS, and what is queued to
+ * the next start. */
 /* hook_expect notes in the identity's folder that the hook must run, before
  * what it tells of is done; hook_is_due: it has not ended well since. So
  * neither a kill nor a power cut loses it. */
-#define HOOK_SECONDS 60
+#define HOOK_SECONDS      60
+#define HOOK_STOP_SECONDS 5
 void hook_expect(const struct identity *identity, const char *reason);
 bool hook_is_due(const struct identity *identity);
 void hook_start(struct identity *identity, const char *reason);
 bool hook_step(struct identity *identity);
 int hook_fd(const struct identity *identity);
+void hook_hurry(struct identity *identity);
 void hook_finish(struct identity *identity);
 
 /* run_service: until SIGTERM or SIGINT. */

@@ -137,7 +137,9 @@ report(const struct identity *identity, int status, bool in_time)
 {
     const char *name = identity->config->name;
     if (!in_time)
-        log_error("hook stopped after %d s identity=%s", HOOK_SECONDS, name);
+        log_error("hook stopped, it runs again at the next start or SIGHUP "
+                  "identity=%s",
+                  name);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         log_info("hook done identity=%s cause=%s", name, identity->hook.reason);
     else
@@ -174,10 +176,20 @@ hook_step(struct identity *identity)
     if (hook->fd >= 0)
         (void)close(hook->fd);
     const char *queued = hook->queued;
+    bool stopping = hook->stopping;
     *hook = (struct hook){0};
-    if (queued != NULL)
+    if (queued != NULL && !stopping)
         begin(identity, queued);
     return hook->pid != 0;
+}
+
+void
+hook_hurry(struct identity *identity)
+{
+    uint64_t end_ms = identity_now_ms() + HOOK_STOP_SECONDS * 1000;
+    identity->hook.stopping = true;
+    if (identity->hook.end_ms > end_ms)
+        identity->hook.end_ms = end_ms;
 }
 
 void

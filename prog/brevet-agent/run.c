@@ -196,6 +196,8 @@ run_service(struct identity *identities, size_t num)
         continue;
     notify("STOPPING=1");
     for (size_t i = 0; i < num; i++)
+        hook_hurry(&identities[i]);
+    for (size_t i = 0; i < num; i++)
         hook_finish(&identities[i]);
     log_info("stopped");
     (void)close(waits.signals);

@@ -6,9 +6,12 @@ need openssl jq curl
 bin_agent=$build/prog/brevet-agent/brevet-agent
 
 agents=() # process ids
+# shellcheck disable=SC2317
 stop_agents() {
-    # shellcheck disable=SC2317
+    local hook
     [ ${#agents[@]} -eq 0 ] || kill -9 "${agents[@]}" 2>/dev/null
+    # what an agent that was killed can end no more
+    for hook in $(cat "$work/hooks" 2>/dev/null); do kill -9 -- "-$hook" 2>/dev/null; done
 }
 trap 'stop_agents; cleanup' EXIT
 
@@ -177,7 +180,7 @@ for name in s1 s2 s3; do
     code_for "$name"
     mkdir "$work/$name"
     run_agent "$name" --url "$est/brief" --id "$name" --claim-code-file "$work/$name.code" --ca-fingerprint "$pin" \
-        --hook "echo \$BREVET_REASON >>$work/$name.hook; sleep 30"
+        --hook "echo \$\$ >>$work/hooks; echo \$BREVET_REASON >>$work/$name.hook; sleep 30"
 done
 stubborn=$last_agent
 for name in s1 s2 s3; do
@@ -193,7 +196,14 @@ check "before the old one expired" test "$(status_of s1 state)" = good
 before=$(serial s3)
 check "a hook that lasts stops nobody's renewal" until_true 20 changed s3 "$before"
 check "the hook was called" grep -q enrolled "$work/s3.hook"
-check "the service ends although a hook runs" kill "$stubborn"
+hook=$(pgrep -P "$stubborn")
+check "a hook is running" test -n "$hook"
+kill "$stubborn"
+# shellcheck disable=SC2317
+gone() { ! kill -0 "$1"; }
+check "the service ends although a hook runs" until_true 10 gone "$stubborn"
+equal "and with it the hook and its children" "" \
+    "$(ps -eo pgid=,stat=,args= | awk -v group="$hook" '$1 == group && $2 !~ /^Z/')"
 
 brevet cert revoke --device s1 --reason keyCompromise >/dev/null
 refused() { [ "$(grep -c 'reason=.*revoked' "$work/s1.log")" -ge "$1" ]; }
@@ -240,7 +250,7 @@ identity "$name" {
     dir = "$work/$name"
     claim-code-file = "$work/$name.code"
     ca-fingerprint = "$pin"
-    hook = "sleep 30"
+    hook = "echo \$\$ >>$work/hooks; sleep 30"
     install { dir = "$work/$name.pem" }
 }
 CONF
