@@ -51,42 +51,6 @@ enroll_device_find(struct core *core, const char *name,
     return strcmp(ret_row->name, name) == 0 ? BV_OK : BV_E_CONFLICT;
 }
 
-#define HOLD 6
-
-struct live {
-    unsigned num, in_page;
-    uint64_t last;
-};
-
-static enum bv_err
-count_live(void *user, const struct store_cert *row)
-{
-    struct live *live = user;
-    live->num += row->reason < 0 || row->reason == HOLD;
-    live->in_page++;
-    live->last = row->seq;
-    return BV_OK;
-}
-
-enum bv_err
-enroll_live(struct core *core, int64_t device, int64_t now, unsigned *ret_num)
-{
-    struct live live = {0};
-    do {
-        struct store_cert_filter filter = {.after = live.last,
-                                           .device = device,
-                                           .expires_after = now,
-                                           .expires_before = TIME_NO_EXPIRY + 1,
-                                           .status = -2,
-                                           .limit = LIMIT_PAGE};
-        live.in_page = 0;
-        BV_TRY(core->store->cert_list(core->store->ctx, &filter, count_live,
-                                      &live));
-    } while (live.in_page == LIMIT_PAGE && live.num == 0);
-    *ret_num = live.num;
-    return BV_OK;
-}
-
 enum bv_err
 enroll_put(struct core *core, struct job *job, int64_t device)
 {
@@ -147,7 +111,8 @@ check_name_is_free(struct core *core, const struct job *job, int64_t device)
     unsigned live;
     if (!job->d.free_name)
         return BV_OK;
-    BV_TRY(enroll_live(core, device, core_now(core), &live));
+    BV_TRY(core->store->cert_count_live(core->store->ctx, device,
+                                        core_now(core), 1, &live));
     return live == 0 ? BV_OK : BV_E_REFUSED;
 }
 

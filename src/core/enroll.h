@@ -25,9 +25,5 @@ enum bv_err enroll_audit(struct core *core, const struct job *job,
  * whose name differs in letter case only (RFC 5280 7.1: the same subject). */
 enum bv_err enroll_device_find(struct core *core, const char *name,
                                struct store_device *ret_row) BV_CHECKED;
-/* enroll_live counts the device's certificates that are valid or may become so
- * again (on hold); it stops at LIMIT_PAGE or so. */
-enum bv_err enroll_live(struct core *core, int64_t device, int64_t now,
-                        unsigned *ret_num) BV_CHECKED;
 
 #endif

@@ -29,7 +29,8 @@ quota_check(struct work *w)
     const struct core_config *c = w->core->config;
     unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
     if (w->exists && w->r->op != CORE_REENROLL) {
-        BV_TRY(enroll_live(w->core, w->device.id, w->now, &live));
+        BV_TRY(w->core->store->cert_count_live(
+            w->core->store->ctx, w->device.id, w->now, max, &live));
         if (live >= max)
             return work_say(w, BV_E_REFUSED,
                             "the device has too many valid certificates");

@@ -215,6 +215,21 @@ cert_list(void *ctx, const struct store_cert_filter *filter, store_cert_fn *fn,
 }
 
 static enum bv_err
+cert_count_live(void *ctx, int64_t device, int64_t now, unsigned max,
+                unsigned *ret_num)
+{
+    struct sqlite_query sqlite_auto q = {0};
+
+    BV_TRY(sqlite_query_open(ctx, SQL_CERT_COUNT_LIVE, &q));
+    sqlite_query_int(&q, 1, device);
+    sqlite_query_int(&q, 2, now);
+    sqlite_query_int(&q, 3, max);
+    BV_TRY(sqlite_query_one(&q));
+    *ret_num = (unsigned)sqlite_query_get_int(&q, 0);
+    return BV_OK;
+}
+
+static enum bv_err
 certs_since(void *ctx, uint64_t after, store_cert_fn *fn, void *user)
 {
     struct sqlite_query sqlite_auto q = {0};
@@ -245,5 +260,6 @@ sqlite_cert_fill(struct store *store)
     store->cert_of_request = cert_of_request;
     store->certs_of_key = certs_of_key;
     store->cert_list = cert_list;
+    store->cert_count_live = cert_count_live;
     store->certs_since = certs_since;
 }

@@ -187,6 +187,10 @@ struct store {
                                 store_cert_fn *fn, void *user);
     enum bv_err (*cert_list)(void *ctx, const struct store_cert_filter *filter,
                              store_cert_fn *fn, void *user);
+    /* cert_count_live counts the device's certificates that are good or on
+     * hold and end at or after now, newest first, and stops at max */
+    enum bv_err (*cert_count_live)(void *ctx, int64_t device, int64_t now,
+                                   unsigned max, unsigned *ret_num);
     /* cert_status records a change (reason -1: good again), appends it to the
      * change log and keeps the revoked table; *ret_change gets its number */
     enum bv_err (*cert_status)(void *ctx, uint64_t seq, int reason, int64_t at,

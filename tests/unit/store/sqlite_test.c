@@ -208,6 +208,34 @@ test_recursion(void **state)
     s.close(s.ctx);
 }
 
+static unsigned
+live(const struct store *s, int64_t device, int64_t now, unsigned max)
+{
+    unsigned num = 99;
+    OK(s->cert_count_live(s->ctx, device, now, max, &num));
+    return num;
+}
+
+static void
+test_count_live(void **state)
+{
+    struct store s = open_store();
+    uint64_t change;
+
+    put_certs(&s, 1, 40);
+    OK(s.begin(s.ctx));
+    OK(s.cert_status(s.ctx, 11, 1, 5, &change)); /* revoked */
+    OK(s.cert_status(s.ctx, 21, 6, 5, &change)); /* on hold */
+    OK(s.commit(s.ctx));
+    assert_int_equal(live(&s, 2, 0, 8), 3); /* 1 21 31 */
+    assert_int_equal(live(&s, 2, 0, 2), 2);
+    assert_int_equal(live(&s, 2, 100, 8), 3);
+    assert_int_equal(live(&s, 2, 101, 8), 2);
+    assert_int_equal(live(&s, 2, 3101, 8), 0);
+    assert_int_equal(live(&s, 77, 0, 8), 0);
+    s.close(s.ctx);
+}
+
 static struct seen
 list(const struct store *s, struct store_cert_filter filter)
 {
@@ -1126,6 +1154,7 @@ main(void)
         T(test_cert),
         T(test_recursion),
         T(test_cert_list),
+        T(test_count_live),
         T(test_status),
         T(test_walk),
         T(test_meta_and_sequence),
