@@ -355,6 +355,8 @@ become_ra(const struct core_request *r, struct identity *id,
     memcpy(id->actor, id->device, sizeof id->actor);
     id->device[0] = id->profile[0] = '\0';
     id->any_group = false;
+    /* As a manufacturer's, its word counts within a group of its own. */
+    id->may_replace = id->group[0] != '\0';
     if (id->is_limited)
         return deny(p, BV_E_REFUSED,
                     "the certificate is good for its own renewal only");

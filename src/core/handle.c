@@ -328,7 +328,7 @@ is_fresh(const struct work *w, const struct store_cert *row)
     if (window == 0)
         window = REPEAT_DEFAULT;
     return row->reason < 0 && w->now - issued <= window &&
-           left > (row->not_after - row->not_before) / 2;
+           left > (row->not_after - issued) / 2;
 }
 
 static enum bv_err

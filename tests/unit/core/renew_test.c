@@ -246,6 +246,55 @@ test_after_the_end(void **state)
     expect(BV_E_EXPIRED, &r);
 }
 
+/* The key that was on the board before is no way back in. */
+static void
+test_after_the_end_only_the_last(void **state)
+{
+    uint8_t der[2048], next_der[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    bv_auto(key) struct key *thief = fixture_key();
+    struct span own = enrolled(key, "d1", NULL, "device", der);
+    fixture_profile(&f, "device")->renew_after_expiry = 86400;
+    struct core_request r = with_own(CORE_REENROLL, next, "d1", own);
+    expect(BV_OK, &r);
+    memcpy(next_der, f.reply.cert.data, f.reply.cert.len);
+    struct span last = span_of(next_der, f.reply.cert.len);
+    fixture_time += INT64_C(90) * 86400 + 100;
+    r = with_own(CORE_REENROLL, thief, "d1", own);
+    expect(BV_E_REFUSED, &r);
+    assert_non_null(strstr(f.reply.detail, "newer"));
+    /* whoever has the newer one's key may never have seen the answer */
+    r = with_own(CORE_REENROLL, next, "d1", own);
+    expect(BV_OK, &r);
+    r = with_own(CORE_REENROLL, next, "d1", last);
+    expect(BV_OK, &r);
+}
+
+/* Most devices are in no group: who is in none either speaks for none. */
+static void
+test_ra_of_no_group_replaces_nothing(void **state)
+{
+    uint8_t ra_der[2048], der[2048];
+    bv_auto(key) struct key *ra_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *other = fixture_key();
+    struct profile *p = fixture_profile(&f, "client");
+    p->eku[p->num_eku++] = PROFILE_EKU_CMC_RA;
+    fixture_profile(&f, "device")->allow_ra = true;
+    struct span ra = enrolled(ra_key, "ra1", NULL, "client", ra_der);
+    (void)enrolled(key, "d1", NULL, "device", der);
+    struct core_request r = with_own(CORE_ENROLL, other, "d1", ra);
+    strcpy(r.label, "device");
+    expect(BV_E_REFUSED, &r);
+    r = with_own(CORE_REENROLL, other, "d1", ra);
+    strcpy(r.label, "device");
+    expect(BV_E_REFUSED, &r);
+    r = with_own(CORE_ENROLL, other, "d2", ra);
+    strcpy(r.label, "device");
+    expect(BV_OK, &r);
+}
+
 static void
 test_after_the_end_revoked_stays_revoked(void **state)
 {
@@ -315,6 +364,8 @@ main(void)
         T(test_ra_renews_for_devices),
         T(test_after_the_end),
         T(test_after_the_end_revoked_stays_revoked),
+        T(test_after_the_end_only_the_last),
+        T(test_ra_of_no_group_replaces_nothing),
         T(test_a_server_renews_itself),
         T(test_san_may_have_to_be_repeated),
     };
