@@ -149,7 +149,6 @@ struct core {
     struct sequence sequence;
     struct batch batch;
     struct job *slots[LIMIT_INFLIGHT + 64]; /* by ticket */
-    size_t slot_hint;
     uint64_t tickets;
     size_t inflight;
     struct job *hash[JOB_BUCKETS];

@@ -82,28 +82,6 @@ token_get(void *ctx, int64_t id, store_token_fn *fn, void *user)
 }
 
 static enum bv_err
-ignore_token(void *user, const struct store_token *row)
-{
-    return BV_OK;
-}
-
-static enum bv_err
-token_use(void *ctx, int64_t id, int64_t *ret_left)
-{
-    struct sqlite_query sqlite_auto q = {0};
-    bool got;
-
-    BV_TRY(token_get(ctx, id, ignore_token, NULL));
-    BV_TRY(sqlite_query_write(ctx, SQL_TOKEN_USE, &q));
-    sqlite_query_int(&q, 1, id);
-    BV_TRY(sqlite_query_row(&q, &got));
-    if (!got)
-        return BV_E_CONFLICT;
-    *ret_left = sqlite_query_get_int(&q, 0);
-    return BV_OK;
-}
-
-static enum bv_err
 token_list(void *ctx, int64_t after, unsigned limit, store_token_fn *fn,
            void *user)
 {
@@ -270,7 +248,6 @@ sqlite_token_fill(struct store *store)
     store->token_put = token_put;
     store->token_find = token_find;
     store->token_get = token_get;
-    store->token_use = token_use;
     store->token_list = token_list;
     store->pending_put = pending_put;
     store->pending_find = pending_find;

@@ -221,8 +221,6 @@ struct store {
                              int64_t *ret_id); /* id 0: insert, else update */
     enum bv_err (*token_find)(void *ctx, struct span hash, store_token_fn *fn,
                               void *user);
-    /* token_use takes one use; CONFLICT when none is left or it is revoked */
-    enum bv_err (*token_use)(void *ctx, int64_t id, int64_t *ret_left);
     enum bv_err (*token_get)(void *ctx, int64_t id, store_token_fn *fn,
                              void *user);
     enum bv_err (*token_list)(void *ctx, int64_t after, unsigned limit,

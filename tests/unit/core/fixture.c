@@ -66,7 +66,6 @@ FAULT_4(cert_of_request, struct span, struct span, store_cert_fn *, void *)
 FAULT_3(certs_of_key, struct span, store_cert_fn *, void *)
 FAULT_3(token_find, struct span, store_token_fn *, void *)
 FAULT_2(token_put, const struct store_token *, int64_t *)
-FAULT_2(token_use, int64_t, int64_t *)
 FAULT_2(key_blocked, struct span, bool *)
 FAULT_2(audit_put, uint64_t, struct span)
 FAULT_2(audit_tile_put, uint64_t, struct span)
@@ -86,7 +85,6 @@ wrap_store(struct fixture *f)
     f->faulty.certs_of_key = fault_certs_of_key;
     f->faulty.token_find = fault_token_find;
     f->faulty.token_put = fault_token_put;
-    f->faulty.token_use = fault_token_use;
     f->faulty.key_blocked = fault_key_blocked;
     f->faulty.audit_put = fault_audit_put;
     f->faulty.audit_tile_put = fault_audit_tile_put;
