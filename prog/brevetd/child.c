@@ -9,6 +9,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "prog/brevetd/program.h"
 
 #define BACKOFF_FIRST_MS 10
 #define BACKOFF_MOST_MS  5000
@@ -25,8 +26,17 @@ family_init(struct family *family, const struct files *files,
         unsigned count = rows[i].many ? files->config->doors : 1;
         for (unsigned j = 0; j < count; j++)
             family->children[family->num++] =
-                (struct child){.row = &rows[i], .index = j};
+                (struct child){.row = &rows[i], .index = j, .program = -1};
     }
+}
+
+enum bv_err
+family_programs(struct family *family, char *ret_problem)
+{
+    for (unsigned i = 0; i < family->num; i++)
+        BV_TRY(program_open(family->children[i].row->role,
+                            &family->children[i].program, ret_problem));
+    return BV_OK;
 }
 
 /* --- gifts --- */
@@ -162,7 +172,7 @@ spawn(struct child *child, int64_t now)
 {
     pid_t pid;
     int fd;
-    BV_TRY(spawn_role(child->row->role, child->index,
+    BV_TRY(spawn_role(child->program, child->row->role, child->index,
                       child->switch_user ? &child->user : NULL, &pid, &fd));
     child->pid = pid;
     child->started_ms = now;

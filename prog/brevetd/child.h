@@ -34,6 +34,7 @@ struct child {
     int64_t started_ms, start_at_ms;
     int64_t backoff_ms;
     int64_t kill_at_ms; /* 0: it is not on its way out */
+    int program;        /* descriptor of its executable */
     bool switch_user;
     struct identity user;
 };
@@ -48,6 +49,10 @@ struct family {
 /* family_init lays out the table for a configuration; nothing runs yet. */
 void family_init(struct family *family, const struct files *files,
                  const struct listen_set *listen);
+/* family_programs opens what the children will run, for as long as the family
+ * lives. */
+enum bv_err family_programs(struct family *family,
+                            char *ret_problem) BV_CHECKED;
 /* family_start starts every child that waits and whose time has come, and
  * gives it what it needs. */
 enum bv_err family_start(struct family *family, int64_t now,

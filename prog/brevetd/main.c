@@ -7,7 +7,6 @@
 
 #include "base/auto.h"
 #include "prog/brevetd/parent.h"
-#include "prog/brevetd/role.h"
 #include "prog/config/config.h"
 
 #define DIR_DEFAULT  "/var/lib/brevet"
@@ -108,12 +107,6 @@ as_daemon(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-    /* Every process here has one thread. */
-    (void)mallopt(M_ARENA_MAX, 1);
-    /* What scrypt and bursts took goes back to the system when freed. */
-    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
-    (void)mallopt(M_TRIM_THRESHOLD, 512 * 1024);
-    if (argc == 3 && strcmp(argv[1], SPAWN_ROLE_OPTION) == 0)
-        return role_main(argv[2]);
+    (void)mallopt(M_ARENA_MAX, 1); /* one thread */
     return as_daemon(argc, argv);
 }

@@ -16,6 +16,7 @@
 #include "prog/brevetd/child.h"
 #include "prog/brevetd/family_users.h"
 #include "prog/brevetd/notify.h"
+#include "prog/brevetd/program.h"
 #include "prog/brevetd/restart.h"
 #include "prog/brevetd/usable.h"
 #include "prog/config/rekey.h"
@@ -118,6 +119,7 @@ begin(struct parent *p)
                        sizeof(p->problem)));
     BV_TRY(open_signals(p));
     family_init(&p->family, &p->files, &p->listen);
+    BV_TRY(family_programs(&p->family, p->problem));
     BV_TRY(family_users(&p->family, &p->files, p->problem));
     p->watchdog_ms = notify_watchdog_ms();
     p->watchdog_at_ms = p->began_ms;
@@ -453,8 +455,11 @@ end(struct parent *p)
     family_kill(&p->family);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;
-    for (unsigned i = 0; i < p->family.num; i++)
+    for (unsigned i = 0; i < p->family.num; i++) {
         channel_free(p->family.children[i].channel);
+        if (p->family.children[i].program >= 0)
+            (void)close(p->family.children[i].program);
+    }
     listen_close(&p->listen);
     if (p->files.config != NULL)
         files_done(&p->files);
@@ -489,16 +494,19 @@ parent_run(const char *config_path, const char *dir)
     return p.failed ? 1 : 0;
 }
 
+/* The signer's program says what is wrong with them. */
 static enum bv_err
 try_keys(struct parent *p)
 {
-    struct bundle bundle;
-    int fd;
-    BV_TRY(files_bundle(&p->files, PROC_SIGNER, &fd, p->problem));
-    BV_TRY(bundle_open(fd, &bundle));
-    enum bv_err err = usable_keys(&bundle, p->problem);
-    bundle_close(&bundle);
-    return err;
+    bv_auto_close int program = -1;
+    bv_auto_close int bundle = -1;
+    int status;
+    BV_TRY(program_open(PROC_SIGNER, &program, p->problem));
+    BV_TRY(files_bundle(&p->files, PROC_SIGNER, &bundle, p->problem));
+    BV_TRY(spawn_wait(program, USABLE_OPTION, bundle, &status));
+    p->problem[0] = '\0';
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? BV_OK
+                                                         : BV_E_BAD_CONFIG;
 }
 
 static enum bv_err
@@ -521,7 +529,8 @@ parent_check(const char *config_path, const char *dir)
     if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)
         err = try_keys(&p);
     if (err != BV_OK) {
-        (void)fprintf(stderr, "brevetd: %s\n", p.problem);
+        if (p.problem[0] != '\0')
+            (void)fprintf(stderr, "brevetd: %s\n", p.problem);
         return 1;
     }
     files_done(&p.files);

@@ -1,6 +1,8 @@
 #include "prog/brevetd/role.h"
 
+#include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -106,27 +108,35 @@ begin(struct role *role)
     return confine(role);
 }
 
-static int
-run(struct role *role)
+static void
+settle_memory(void)
 {
-    if (role->is == PROC_CORE)
-        return role_core_run(role);
-    return role->is == PROC_SIGNER ? role_signer_run(role)
-                                   : role_door_run(role);
+    (void)mallopt(M_ARENA_MAX, 1); /* one thread */
+    /* What scrypt and bursts took goes back to the system when freed. */
+    (void)mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+    (void)mallopt(M_TRIM_THRESHOLD, 512 * 1024);
 }
 
 int
-role_main(const char *text)
+role_main(int argc, char **argv, enum proc_role is, int run(struct role *role))
 {
     struct role role = {0};
+    if (argc != 3 || strcmp(argv[1], SPAWN_ROLE_OPTION) != 0) {
+        (void)fprintf(stderr, "this is a part of brevetd, which starts it\n");
+        return 2;
+    }
+    const char *text = argv[2];
+    settle_memory();
     /* A terminal's ^C goes to all: the parent decides what it means. */
-    (void)prctl(PR_SET_NAME, "brevetd", 0, 0, 0); /* not "exe" */
+    (void)prctl(PR_SET_NAME, "brevetd", 0, 0, 0); /* not its descriptor */
     (void)signal(SIGINT, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGPIPE, SIG_IGN);
     log_open(text, LOG_LEVEL_INFO);
     enum bv_err err = parse_name(text, &role);
+    if (err == BV_OK && role.is != is)
+        err = BV_E_USAGE;
     if (err == BV_OK && !(table_row(role.is)->many))
         log_open(table_role_name(role.is), LOG_LEVEL_INFO);
     if (err == BV_OK)

@@ -30,11 +30,13 @@ struct role {
     struct material material;
 };
 
-/* role_main runs the role of this name ("door/1") and returns its exit status.
- */
-int role_main(const char *text);
+/* role_main is the main of a role's program: "--role door/1" is its command
+ * line. It calls run when the role is confined and START has come, and returns
+ * the exit status. */
+int role_main(int argc, char **argv, enum proc_role is,
+              int run(struct role *role));
 
-/* The three, called when the role is confined and START has come. */
+/* The three; each is linked into its own program only. */
 int role_core_run(struct role *role);
 int role_signer_run(struct role *role);
 int role_door_run(struct role *role);

@@ -1,5 +1,6 @@
 #include "proc/spawn.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
@@ -7,10 +8,13 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
 #include "proc/table.h"
+
+#define PROGRAM_FD (SPAWN_FD + 1) /* closed by the exec */
 
 static void
 close_above(unsigned first)
@@ -32,15 +36,26 @@ default_signals(void)
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Everything but 0, 1, 2, the channel and the program is closed. */
+static void
+arrange(int program, int fd)
+{
+    int kept = program >= 0 ? fcntl(program, F_DUPFD_CLOEXEC, PROGRAM_FD + 1)
+                            : open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    if (kept < 0 || (fd != SPAWN_FD && dup2(fd, SPAWN_FD) < 0) ||
+        (kept != PROGRAM_FD && dup3(kept, PROGRAM_FD, O_CLOEXEC) < 0))
+        _exit(71);
+    (void)fcntl(SPAWN_FD, F_SETFD, 0);
+    close_above(PROGRAM_FD + 1);
+}
+
 /* child never returns: it becomes the role or ends. Only calls that are safe
  * between fork and exec of a single-threaded process. */
 static _Noreturn void
-child(int fd, const char *role_text, const struct identity *who, pid_t parent)
+child(int program, int fd, const char *role_text, const struct identity *who,
+      pid_t parent)
 {
-    if (fd != SPAWN_FD && dup2(fd, SPAWN_FD) < 0)
-        _exit(71);
-    (void)fcntl(SPAWN_FD, F_SETFD, 0);
-    close_above(SPAWN_FD + 1);
+    arrange(program, fd);
     default_signals();
     if (who != NULL && identity_drop(who) != BV_OK)
         _exit(77);
@@ -59,13 +74,32 @@ child(int fd, const char *role_text, const struct identity *who, pid_t parent)
         (void)snprintf(journal, sizeof(journal), "JOURNAL_STREAM=%s", stream);
         env[1] = journal;
     }
-    (void)execve("/proc/self/exe", argv, env);
+    (void)fexecve(PROGRAM_FD, argv, env);
     _exit(72);
 }
 
 enum bv_err
-spawn_role(enum proc_role role, unsigned index, const struct identity *who,
-           pid_t *ret_pid, int *ret_fd)
+spawn_wait(int program, const char *option, int fd, int *ret_status)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        return BV_E_NO_MEMORY;
+    if (pid == 0) {
+        char name[] = "brevetd",
+             *argv[] = {name, (char *)(uintptr_t)option, NULL};
+        arrange(program, fd);
+        (void)fexecve(PROGRAM_FD, argv, environ);
+        _exit(72);
+    }
+    while (waitpid(pid, ret_status, 0) < 0)
+        if (errno != EINTR)
+            return BV_E_IO;
+    return BV_OK;
+}
+
+enum bv_err
+spawn_role(int program, enum proc_role role, unsigned index,
+           const struct identity *who, pid_t *ret_pid, int *ret_fd)
 {
     int fds[2];
     BV_TRY(channel_pair(fds));
@@ -78,7 +112,7 @@ spawn_role(enum proc_role role, unsigned index, const struct identity *who,
     if (pid < 0)
         return BV_E_NO_MEMORY;
     if (pid == 0)
-        child(theirs, text, who, parent);
+        child(program, theirs, text, who, parent);
     *ret_pid = pid;
     *ret_fd = ours;
     ours = -1;

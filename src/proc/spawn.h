@@ -1,5 +1,6 @@
-/* Starting a role: fork, then execute this same binary again, so that a role
- * shares nothing with the parent: not its memory, not its address layout. */
+/* Starting a role: fork, then execute its program, so that a role shares
+ * nothing with the parent: not its memory, not its address layout, and no
+ * library either of them does without. */
 #ifndef BV_PROC_SPAWN_H
 #define BV_PROC_SPAWN_H
 
@@ -14,13 +15,21 @@
 /* The part of a command line that says which role to be: "core", "door/2". */
 #define SPAWN_ROLE_OPTION "--role"
 
-/* spawn_role starts role number index and gives back its process id and our
- * end of its channel (non-blocking, close-on-exec; the caller owns it). The
- * child keeps 0, 1, 2 and SPAWN_FD, has default signals, an environment of
- * PATH and JOURNAL_STREAM, and has dropped to who when that is not
- * NULL. It is killed by the kernel should the parent die without a word. */
-enum bv_err spawn_role(enum proc_role role, unsigned index,
+/* spawn_role starts role number index from program, an open descriptor of the
+ * executable (so it stays the one that was there when it was opened, whatever
+ * is installed over it), or -1: the one that runs now. It gives back its
+ * process id and our end of its channel (non-blocking, close-on-exec; the
+ * caller owns it). The child keeps 0, 1, 2 and SPAWN_FD, has default signals,
+ * an environment of PATH and JOURNAL_STREAM, and has dropped to who when that
+ * is not NULL. It is killed by the kernel should the parent die without a word.
+ */
+enum bv_err spawn_role(int program, enum proc_role role, unsigned index,
                        const struct identity *who, pid_t *ret_pid,
                        int *ret_fd) BV_CHECKED;
+
+/* spawn_wait runs a program with one option and fd as its SPAWN_FD, until it
+ * ends. It keeps the caller's user and environment. */
+enum bv_err spawn_wait(int program, const char *option, int fd,
+                       int *ret_status) BV_CHECKED;
 
 #endif

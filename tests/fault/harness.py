@@ -113,10 +113,10 @@ class Brevet:
 
     # --- the daemon ---
 
-    def start(self, before=(), env=None, wait=True):
+    def start(self, before=(), env=None, wait=True, binary=BIN["brevetd"]):
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen(
-                [*map(str, before), BIN["brevetd"], "--dir", str(self.dir)],
+                [*map(str, before), str(binary), "--dir", str(self.dir)],
                 stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **(env or {})})
         if wait and not self.wait_ready():

@@ -7,6 +7,7 @@ import http.client
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -317,6 +318,29 @@ def refused(brevet, expected, text):
     ok(begun.returncode != 0 and expected in said, text, hit[-170:])
 
 
+def without_programs(brevet):
+    """brevetd is only the parent: alone it says what it misses."""
+    alone = brevet.root / "alone"
+    alone.mkdir()
+    shutil.copy(BIN["brevetd"], alone / "brevetd")
+    begun = subprocess.run([alone / "brevetd", "--dir", str(brevet.dir)], capture_output=True,
+                           text=True, timeout=30, check=False)
+    said = begun.stdout + begun.stderr
+    ok(begun.returncode != 0 and "brevetd-core is not there" in said,
+       "without the roles' programs it does not start", said[-170:])
+    for program in pathlib.Path(BIN["brevetd"]).parent.glob("brevetd-*"):
+        if program.is_file():
+            shutil.copy(program, alone / program.name)
+    brevet.start(binary=alone / "brevetd")
+    ok(brevet.ready(), "with them beside it, it does")
+    shutil.rmtree(alone)
+    core = brevet.roles()["core"]
+    os.kill(core[0], signal.SIGKILL)
+    ok(until(lambda: brevet.roles().get("core", core) != core and brevet.cli("status").returncode == 0, 20 * SLOW),
+       "a role that dies is started again from the program that was there")
+    brevet.stop()
+
+
 def starts(brevet):
     key = brevet.dir / "ca/issuing.key"
     key.chmod(0o644)
@@ -338,6 +362,7 @@ def starts(brevet):
 
 def main():
     brevet = Brevet(config=LIMITS)
+    without_programs(brevet)
     starts(brevet)
     secret = brevet.token("--group", "roles", "--uses", "100000", "--expires", "1d")
     reload_under_load(brevet, secret)

@@ -30,7 +30,10 @@ static char *brevetd;
 static pid_t
 start(const char *role, int fd)
 {
-    char *argv[] = {brevetd, (char *)SPAWN_ROLE_OPTION, (char *)role, NULL};
+    char path[4096];
+    (void)snprintf(path, sizeof(path), "%s-%.*s", brevetd,
+                   (int)strcspn(role, "/"), role);
+    char *argv[] = {path, (char *)SPAWN_ROLE_OPTION, (char *)role, NULL};
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid > 0)
@@ -39,7 +42,7 @@ start(const char *role, int fd)
         (void)fcntl(fd, F_SETFD, 0);
     else if (dup2(fd, SPAWN_FD) < 0)
         _exit(126);
-    (void)execv(brevetd, argv);
+    (void)execv(path, argv);
     _exit(127);
 }
 

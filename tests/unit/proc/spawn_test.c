@@ -126,7 +126,7 @@ a_role_starts_with_what_it_was_given(void **state)
     assert_true(stray >= 0);
     pid_t pid;
     int fd;
-    OK(spawn_role(PROC_DOOR, 2, NULL, &pid, &fd));
+    OK(spawn_role(-1, PROC_DOOR, 2, NULL, &pid, &fd));
     struct channel *role;
     OK(channel_new(fd, PROC_PARENT, PROC_DOOR, &role));
     send_gifts(role);
@@ -146,7 +146,7 @@ a_role_without_a_bundle_does_not_start(void **state)
 {
     pid_t pid;
     int fd;
-    OK(spawn_role(PROC_DOOR, 2, NULL, &pid, &fd));
+    OK(spawn_role(-1, PROC_DOOR, 2, NULL, &pid, &fd));
     struct channel *role;
     OK(channel_new(fd, PROC_PARENT, PROC_DOOR, &role));
     OK(channel_send(role, MSG_START, 0, SPAN_EMPTY));
@@ -160,7 +160,7 @@ a_role_ends_when_the_parent_goes(void **state)
 {
     pid_t pid;
     int fd;
-    OK(spawn_role(PROC_DOOR, 2, NULL, &pid, &fd));
+    OK(spawn_role(-1, PROC_DOOR, 2, NULL, &pid, &fd));
     close(fd);
     assert_int_equal(status_of(pid), 14);
 }
