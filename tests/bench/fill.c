@@ -1,8 +1,9 @@
-/* Fills a stopped installation's database: fill DB COUNT ORIGIN
+/* Fills a stopped installation's database: fill DB COUNT ORIGIN [ROWS]
  *
- * First 20,000 certificates of ordinary size with their audit leaves, to learn
- * how many octets one costs on disk (last line of the output); then COUNT
- * revoked ones, so that a CRL of that size can be measured. */
+ * First ROWS (20,000) certificates of ordinary size, each of a device of its
+ * own, with their audit leaves, to learn how many octets one costs on disk
+ * (last line of the output); then COUNT revoked ones, so that a CRL of that
+ * size can be measured. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "pki/digest.h"
 #include "store/sqlite.h"
 
-#define SAMPLE   20000
+#define SAMPLE   "20000"
 #define BATCH    500
 #define DER_SIZE 600
 
@@ -131,9 +132,10 @@ main(int argc, char **argv)
     char problem[256];
     off_t before, sample;
     struct audit_options options = {.origin = ""};
+    uint64_t rows = strtoull(argc == 5 ? argv[4] : SAMPLE, NULL, 10);
 
-    if (argc != 4) {
-        fputs("usage: fill DB COUNT ORIGIN\n", stderr);
+    if (argc < 4 || argc > 5 || rows == 0) {
+        fputs("usage: fill DB COUNT ORIGIN [ROWS]\n", stderr);
         return 2;
     }
     options.origin = argv[3]; /* of the audit log */
@@ -147,12 +149,12 @@ main(int argc, char **argv)
          problem);
     must(store.maintain(store.ctx), "maintain");
     before = size_of(argv[1]);
-    fill(SAMPLE, DER_SIZE, false, true);
+    fill(rows, DER_SIZE, false, true);
     must(store.maintain(store.ctx), "maintain");
     sample = size_of(argv[1]) - before;
     fill(strtoull(argv[2], NULL, 10), 1, true, false);
     audit_free(audit);
     store.close(store.ctx);
-    printf("%lld\n", (long long)sample / SAMPLE);
+    printf("%lld\n", (long long)sample / (long long)rows);
     return 0;
 }
