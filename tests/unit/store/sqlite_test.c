@@ -18,6 +18,7 @@
 
 #include "store/sqlite.h"
 #include "store/sqlite_query.h"
+#include "store/sqlite_schema.h"
 
 static char dir[64], path[96];
 static char problem[512];
@@ -891,6 +892,32 @@ test_migrate(void **state)
     (void)sqlite3_close(db);
 }
 
+/* A database of the first version is brought up with what it holds. */
+static void
+test_upgrade(void **state)
+{
+    struct store_pending got;
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    OK(sqlite_open_migrate(db, sqlite_schema_steps, 1, problem,
+                           sizeof(problem)));
+    assert_int_equal(
+        sqlite3_exec(db,
+                     "INSERT INTO pending (digest, state, device, profile, "
+                     "peer, csr, created_at, decided_by) VALUES "
+                     "(zeroblob(32), 1, 'd1', 'device', '192.0.2.1', 'csr', "
+                     "100, '')",
+                     NULL, NULL, NULL),
+        SQLITE_OK);
+    (void)sqlite3_close(db);
+    struct store s = open_store();
+    OK(s.pending_get(s.ctx, 1, see_pending, &got));
+    assert_string_equal(got.device, "d1");
+    assert_string_equal(got.net, "");
+    s.close(s.ctx);
+}
+
 /* A file size limit stands in for a full disk: the write fails the same way
  * and needs no privilege. */
 static void
@@ -1163,6 +1190,7 @@ main(void)
         T(test_two_owners),
         T(test_open_refusals),
         T(test_migrate),
+        T(test_upgrade),
         T(test_disk_full),
         T(test_corrupt),
         T(test_backup),
