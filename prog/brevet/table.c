@@ -77,16 +77,34 @@ value_text(const char *key, const json_t *value, char *text, size_t cap)
     }
 }
 
+/* What may be cut to fit a terminal. The rest is to be copied, or would say
+ * something else when cut: half a serial number, a number without its end. */
+static bool
+may_be_cut(const char *key)
+{
+    return strcmp(key, "detail") == 0 || strcmp(key, "subject") == 0 ||
+           strcmp(key, "actor_id") == 0 || strcmp(key, "object_id") == 0;
+}
+
+static void
+put_heading(const char *key, char heading[64])
+{
+    (void)snprintf(heading, 64, "%s",
+                   strcmp(key, "time_ms") == 0 ? "time" : key);
+    for (char *p = heading; *p != '\0'; p++)
+        *p = (char)(*p == '_' ? ' ' : toupper((unsigned char)*p));
+}
+
 static void
 add_columns(struct libscols_table *table, const char *columns)
 {
     while (*columns != '\0') {
-        char name[64];
+        char key[64], heading[64];
         size_t len = strcspn(columns, " ");
-        (void)snprintf(name, sizeof(name), "%.*s", (int)len, columns);
-        for (char *p = name; *p != '\0'; p++)
-            *p = (char)(*p == '_' ? ' ' : toupper((unsigned char)*p));
-        (void)scols_table_new_column(table, name, 0, SCOLS_FL_TRUNC);
+        (void)snprintf(key, sizeof(key), "%.*s", (int)len, columns);
+        put_heading(key, heading);
+        (void)scols_table_new_column(table, heading, 0,
+                                     may_be_cut(key) ? SCOLS_FL_TRUNC : 0);
         columns += len + (columns[len] == ' ');
     }
 }
