@@ -87,6 +87,30 @@ free_place(struct control *control)
     return NULL;
 }
 
+/* Everybody may knock, and is told when it is not for them; but only so many at
+ * once, or they would keep those out whom it is for. */
+#define STRANGERS_MAX 4
+
+static bool
+is_stranger(const struct control *control, uid_t uid)
+{
+    struct core_caller ignored;
+    return callers_find(control->callers, uid, &ignored) != BV_OK;
+}
+
+static bool
+may_stay(const struct control *control, uid_t uid)
+{
+    unsigned strangers = 0;
+    if (!is_stranger(control, uid))
+        return true;
+    for (unsigned i = 0; i < CONTROL_MAX; i++) {
+        const struct connection *c = &control->connections[i];
+        strangers += c->channel != NULL && is_stranger(control, c->uid);
+    }
+    return strangers < STRANGERS_MAX;
+}
+
 static void
 admit(struct control *control, int fd)
 {
@@ -97,6 +121,12 @@ admit(struct control *control, int fd)
     if (c == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
         log_warn("control connection refused reason=\"%s\"",
                  c == NULL ? "there are too many" : "unknown user");
+        return;
+    }
+    if (!may_stay(control, who.uid)) {
+        log_warn("control connection refused uid=%u reason=\"too many of users "
+                 "who may not use it\"",
+                 (unsigned)who.uid);
         return;
     }
     if (channel_new(fd, PROC_CORE, PROC_CONTROL, &c->channel) != BV_OK)

@@ -11,6 +11,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import urllib.request
 
@@ -315,6 +316,15 @@ def outsiders(brevet):
         done = run(BIN["brevet"], "--dir", brevet.dir, "status", user=ids(user)[0], group=ids(user)[1], extra_groups=[])
         ok(done.returncode != 0 and "may not use" in done.stderr + done.stdout, f"{user} may not use brevet(1)",
            (done.stderr + done.stdout)[:80])
+    knock = ("import socket, sys\nheld = []\nfor i in range(100):\n    s = socket.socket(socket.AF_UNIX)\n"
+             "    s.connect(sys.argv[1])\n    held.append(s)\nprint(len(held), flush=True)\nsys.stdin.read()\n")
+    with subprocess.Popen([sys.executable, "-c", knock, brevet.dir / "run/control.sock"], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          user=ids("nobody")[0], group=ids("nobody")[1], extra_groups=[]) as crowd:
+        ok(crowd.stdout.readline() == "100\n", "a hundred knock and stay")
+        done = brevet.cli("status")
+        ok(done.returncode == 0, "who may is let in all the same", done.stderr[:80])
+        crowd.stdin.close()
 
 
 def restores(brevet):
