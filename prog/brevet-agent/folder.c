@@ -64,16 +64,27 @@ holds(int set, const struct folder_file *files, size_t num,
     return true;
 }
 
+/* All that is in it: an interrupted write leaves files of other names. */
 static void
-remove_set(int dir, unsigned number, const struct folder_file *files,
-           size_t num)
+empty_set(int set)
+{
+    DIR *list = fdopendir(set);
+    if (list == NULL) {
+        (void)close(set);
+        return;
+    }
+    for (const struct dirent *entry; (entry = readdir(list)) != NULL;)
+        (void)unlinkat(set, entry->d_name, 0); /* not "." and ".." */
+    (void)closedir(list);
+}
+
+static void
+remove_set(int dir, unsigned number)
 {
     char name[SET_NAME_MAX];
     int set = open_set(dir, number);
-    for (size_t i = 0; set >= 0 && i < num; i++)
-        (void)unlinkat(set, files[i].name, 0);
     if (set >= 0)
-        (void)close(set);
+        empty_set(set);
     name_of(number, name);
     (void)unlinkat(dir, name, AT_REMOVEDIR);
 }
@@ -81,8 +92,7 @@ remove_set(int dir, unsigned number, const struct folder_file *files,
 /* All but two: a program that resolved "current" a moment ago may still be
  * reading the one before. */
 static void
-remove_old(int dir, unsigned newest, unsigned before,
-           const struct folder_file *files, size_t num)
+remove_old(int dir, unsigned newest, unsigned before)
 {
     int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *list = copy < 0 ? NULL : fdopendir(copy);
@@ -93,7 +103,7 @@ remove_old(int dir, unsigned newest, unsigned before,
     for (const struct dirent *entry; (entry = readdir(list)) != NULL;) {
         unsigned number = number_of(entry->d_name);
         if (number != 0 && number != newest && number != before)
-            remove_set(dir, number, files, num);
+            remove_set(dir, number);
     }
     (void)closedir(list);
 }
@@ -104,7 +114,7 @@ write_set(int dir, unsigned number, const struct folder_file *files, size_t num,
 {
     char name[SET_NAME_MAX];
     struct file_mode open_mode = {0644, secret->uid, secret->gid};
-    remove_set(dir, number, files, num); /* an interrupted attempt's */
+    remove_set(dir, number); /* an interrupted attempt's */
     name_of(number, name);
     if (mkdirat(dir, name, 0700) != 0)
         return false;
@@ -162,7 +172,7 @@ folder_write(int dir, const struct folder_file *files, size_t num,
         !link_to(dir, "current", name) || fsync(dir) != 0 ||
         !link_files(dir, files, num))
         return false;
-    remove_old(dir, next, before, files, num);
+    remove_old(dir, next, before);
     *ret_changed = true;
     return true;
 }

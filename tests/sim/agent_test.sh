@@ -145,6 +145,13 @@ expect 1 "$agent" enroll --url "$url" --id dev1 --dir "$work/unpinned"
 expect 0 one --ca-file root.crt --claim-code-file claim
 (cd out && expect 0 "$agent" renew --force --dir "$work/s")
 expect 0 "$agent" status --dir "$work/s"
+# killed while it wrote the next set
+next=s/pem-$(($(readlink s/current | tr -dc 0-9) + 1))
+mkdir "$next"
+echo half >"$next/.key.pem.new"
+expect 0 "$agent" renew --force --dir "$work/s"
+[ "s/$(readlink s/current)" = "$next" ] || fail "an interrupted write stands in the way"
+[ ! -e "$next/.key.pem.new" ] || fail "an interrupted write stays"
 openssl verify -CAfile s/ca.pem -untrusted s/chain.pem s/cert.pem >/dev/null
 [ "$(grep -c BEGIN s/cert.pem)" = 2 ] || fail "cert.pem lacks the intermediate"
 [ "$(stat -Lc %a s/key.pem)" = 600 ] || fail "mode of key.pem"
