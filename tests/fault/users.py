@@ -9,9 +9,9 @@ import pwd
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
-import sys
 import tempfile
 import urllib.request
 
@@ -316,15 +316,32 @@ def outsiders(brevet):
         done = run(BIN["brevet"], "--dir", brevet.dir, "status", user=ids(user)[0], group=ids(user)[1], extra_groups=[])
         ok(done.returncode != 0 and "may not use" in done.stderr + done.stdout, f"{user} may not use brevet(1)",
            (done.stderr + done.stdout)[:80])
-    knock = ("import socket, sys\nheld = []\nfor i in range(100):\n    s = socket.socket(socket.AF_UNIX)\n"
-             "    s.connect(sys.argv[1])\n    held.append(s)\nprint(len(held), flush=True)\nsys.stdin.read()\n")
-    with subprocess.Popen([sys.executable, "-c", knock, brevet.dir / "run/control.sock"], text=True,
-                          stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          user=ids("nobody")[0], group=ids("nobody")[1], extra_groups=[]) as crowd:
-        ok(crowd.stdout.readline() == "100\n", "a hundred knock and stay")
-        done = brevet.cli("status")
-        ok(done.returncode == 0, "who may is let in all the same", done.stderr[:80])
-        crowd.stdin.close()
+    crowd, told = a_crowd(brevet.dir / "run/control.sock")
+    ok(told == b"100", "a hundred knock and stay")
+    done = brevet.cli("status")
+    ok(done.returncode == 0, "who may is let in all the same", done.stderr[:80])
+    os.kill(crowd, signal.SIGKILL)
+    os.waitpid(crowd, 0)
+
+
+def a_crowd(path):
+    """A process of nobody's that holds a hundred connections."""
+    uid, gid = ids("nobody")[:2]
+    hear, say = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+        held = [socket.socket(socket.AF_UNIX) for _ in range(100)]
+        for one in held:
+            one.connect(str(path))
+        os.write(say, b"%d" % len(held))
+        signal.pause()
+    os.close(say)
+    told = os.read(hear, 10)
+    os.close(hear)
+    return pid, told
 
 
 def restores(brevet):
