@@ -176,6 +176,27 @@ equal "it renews itself" 200 "$status"
 post server/simpleenroll "$work/www.example.net.b64" --cert "$work/www.example.net.crt" --key "$work/www.example.net.key"
 equal "and does nothing else: 401" 401 "$status"
 
+# --- the agent: after the end, and with a server's certificate ---
+agent() { # COMMAND ID LABEL arguments...
+    local command=$1 id=$2 label=$3
+    shift 3
+    "$build/prog/brevet-agent/brevet-agent" "$command" --dir "$work/$id" "$@" >"$work/agent.log" 2>&1
+}
+agent_enrolls() { # ID LABEL
+    token --device "$1" >"$work/$1.code"
+    agent enroll "$1" "$2" --url "$est/$2" --id "$1" --ca-file "$root" --claim-code-file "$work/$1.code" &&
+        rm "$work/$1.code"
+}
+check "the agent gets a certificate of ten seconds" agent_enrolls late forgiving
+cp "$work/late/cert.pem" "$work/late.crt"
+ok "$(until_true 30 has_ended "$work/late.crt"; echo $?)" "it ends"
+check "the agent renews with it" agent renew late forgiving --force
+check "and has one that has not ended" openssl x509 -in "$work/late/cert.pem" -noout -checkend 0
+check "the agent gets a server's certificate" agent_enrolls ftp.example.net server
+cp "$work/ftp.example.net/cert.pem" "$work/ftp.crt"
+check "the agent renews that" agent renew ftp.example.net server --force
+refuse "into another" cmp -s "$work/ftp.crt" "$work/ftp.example.net/cert.pem"
+
 # --- an RA ---
 check "an RA of the group barn" enroll_at site ra1 --group barn
 check "a device of the group shed" enroll_at "" cow --group shed
