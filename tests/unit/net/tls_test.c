@@ -403,6 +403,7 @@ static void
 test_kinds_of_keys(void **state)
 {
     check_key(EVP_EC_gen("P-384"), true);
+    check_key(EVP_EC_gen("P-521"), true);
     check_key(EVP_RSA_gen(2048), true);
     check_key(rsa_pss(), true);
     check_key(EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), true);
