@@ -131,7 +131,6 @@ static const int calls_all[] = {
     SCMP_SYS(poll),
     SCMP_SYS(ppoll),
     SCMP_SYS(pread64),
-    SCMP_SYS(prlimit64),
     SCMP_SYS(read),
     SCMP_SYS(readv),
     SCMP_SYS(recvfrom),
@@ -289,6 +288,11 @@ fill(scmp_filter_ctx ctx, enum proc_role role)
     /* abort(3) signals this process; no other is within reach. */
     BV_TRY(allow_if(ctx, SCMP_SYS(tgkill),
                     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0)));
+    /* getrlimit(2) of this process; no limit of any process is changed. */
+    if (seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 2,
+                         SCMP_A0(SCMP_CMP_EQ, 0, 0),
+                         SCMP_A2(SCMP_CMP_EQ, 0, 0)) < 0)
+        return BV_E_IO;
     BV_TRY(allow_role(ctx, role));
     /* The list is walked as a tree: a call costs the same whatever its place.
      */

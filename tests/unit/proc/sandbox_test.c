@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -93,6 +94,20 @@ try_code(void)
 }
 
 static enum outcome
+try_parents_limits(void)
+{
+    struct rlimit none = {0, 0};
+    return prlimit(getppid(), RLIMIT_NOFILE, &none, NULL) == 0 ? DONE : DENIED;
+}
+
+static enum outcome
+try_own_limits(void)
+{
+    struct rlimit now;
+    return getrlimit(RLIMIT_NOFILE, &now) == 0 ? DONE : DENIED;
+}
+
+static enum outcome
 try_ordinary(void)
 {
     char *p = malloc(1 << 20);
@@ -123,6 +138,8 @@ nobody_starts_programs_or_writes_code(void **state)
         assert_int_equal(in_role(roles[i], try_fork), KILLED);
         assert_int_equal(in_role(roles[i], try_code), KILLED);
         assert_int_equal(in_role(roles[i], try_socket), DENIED);
+        assert_int_equal(in_role(roles[i], try_parents_limits), KILLED);
+        assert_int_equal(in_role(roles[i], try_own_limits), DONE);
     }
 }
 
