@@ -27,12 +27,6 @@ struct loop_hook {
     void *ctx;
 };
 
-struct loop_signal {
-    uv_signal_t signal;
-    loop_fn *fn;
-    void *ctx;
-};
-
 enum bv_err
 loop_new(struct loop **ret_loop)
 {
@@ -234,39 +228,4 @@ loop_hook_free(struct loop_hook *hook)
 {
     if (hook != NULL)
         uv_close((uv_handle_t *)&hook->prepare, on_closed);
-}
-
-/* --- signals --- */
-
-static void
-on_signal(uv_signal_t *handle, int signum)
-{
-    struct loop_signal *watcher = (struct loop_signal *)handle;
-    watcher->fn(watcher->ctx);
-}
-
-enum bv_err
-loop_signal_new(struct loop *loop, int signum, loop_fn *fn, void *ctx,
-                struct loop_signal **ret_signal)
-{
-    struct loop_signal *watcher = calloc(1, sizeof(*watcher));
-    if (watcher == NULL)
-        return BV_E_NO_MEMORY;
-    watcher->fn = fn;
-    watcher->ctx = ctx;
-    (void)uv_signal_init(&loop->uv, &watcher->signal);
-    if (uv_signal_start(&watcher->signal, on_signal, signum) != 0) {
-        uv_close((uv_handle_t *)&watcher->signal, on_closed);
-        return BV_E_IO;
-    }
-    uv_unref((uv_handle_t *)&watcher->signal);
-    *ret_signal = watcher;
-    return BV_OK;
-}
-
-void
-loop_signal_free(struct loop_signal *signal)
-{
-    if (signal != NULL)
-        uv_close((uv_handle_t *)&signal->signal, on_closed);
 }

@@ -12,7 +12,6 @@ struct loop;
 struct loop_watch;
 struct loop_timer;
 struct loop_hook;
-struct loop_signal;
 
 #define LOOP_READ  1u
 #define LOOP_WRITE 2u
@@ -24,7 +23,7 @@ typedef void loop_watch_fn(void *ctx, unsigned events);
 
 /* loop_new also makes the process ignore SIGPIPE. */
 enum bv_err loop_new(struct loop **ret_loop) BV_CHECKED;
-/* loop_free: all watches, timers, hooks and signals must be freed before. */
+/* loop_free: all watches, timers and hooks must be freed before. */
 void loop_free(struct loop *loop);
 /* loop_run works until loop_stop; loop_turn works off what is ready, waiting
  * at most for the first event. Both may be called again. */
@@ -56,10 +55,5 @@ void loop_timer_free(struct loop_timer *timer);
 enum bv_err loop_hook_new(struct loop *loop, loop_fn *fn, void *ctx,
                           struct loop_hook **ret_hook) BV_CHECKED;
 void loop_hook_free(struct loop_hook *hook);
-
-enum bv_err loop_signal_new(struct loop *loop, int signum, loop_fn *fn,
-                            void *ctx,
-                            struct loop_signal **ret_signal) BV_CHECKED;
-void loop_signal_free(struct loop_signal *signal);
 
 #endif

@@ -1,10 +1,8 @@
 #include "pki/weak.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <openssl/bn.h>
 #include <openssl/err.h>
@@ -18,7 +16,6 @@
 #define ENTRY_LEN     10 /* octets of the SHA-1 that a blocklist keeps */
 #define SMALL_PRIMES  4096
 #define FERMAT_ROUNDS 100
-#define LIST_FILE_MAX (64L << 20)
 
 BV_AUTO_DEFINE(BIGNUM, BIGNUM, BN_free)
 BV_AUTO_DEFINE(BN_CTX, BN_CTX, BN_CTX_free)
@@ -149,49 +146,6 @@ weak_list_add(struct weak_list *list, struct span text)
     list->entries = BV_STEAL(all);
     list->count = count;
     return BV_OK;
-}
-
-static enum bv_err
-load_file(struct weak_list *list, const char *path)
-{
-    bv_auto_free uint8_t *text = NULL;
-    FILE *file = fopen(path, "re");
-    struct stat st;
-    size_t got;
-
-    if (file == NULL)
-        return BV_E_IO;
-    if (fstat(fileno(file), &st) != 0 || st.st_size > LIST_FILE_MAX ||
-        (text = malloc((size_t)st.st_size + 1)) == NULL) {
-        (void)fclose(file);
-        return BV_E_IO;
-    }
-    got = fread(text, 1, (size_t)st.st_size, file);
-    if (fclose(file) != 0 || got != (size_t)st.st_size)
-        return BV_E_IO;
-    return weak_list_add(list, span_of(text, got));
-}
-
-enum bv_err
-weak_list_load(struct weak_list *list, const char *dir)
-{
-    enum bv_err err = BV_E_NOT_FOUND;
-    struct dirent *entry;
-    DIR *d = opendir(dir);
-
-    if (d == NULL)
-        return BV_E_NOT_FOUND;
-    while ((entry = readdir(d)) != NULL) {
-        char path[1024];
-        if (strncmp(entry->d_name, "blacklist.RSA-", 14) != 0)
-            continue;
-        int n = snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
-        err = n < (int)sizeof path ? load_file(list, path) : BV_E_IO;
-        if (err != BV_OK)
-            break;
-    }
-    (void)closedir(d);
-    return err;
 }
 
 /* What the lists hold: the end of SHA-1("Modulus=<HEX>\n"), the line that

@@ -40,9 +40,6 @@ BV_AUTO_DEFINE(weak_list, struct weak_list, weak_list_free)
  * is then unchanged. Sort happens here: add few large texts, not many small.
  */
 enum bv_err weak_list_add(struct weak_list *list, struct span text) BV_CHECKED;
-/* weak_list_load adds every file blacklist.RSA-* of a directory. NOT_FOUND
- * when there is none, IO when one cannot be read. */
-enum bv_err weak_list_load(struct weak_list *list, const char *dir) BV_CHECKED;
 size_t weak_list_count(const struct weak_list *list);
 
 /* weak_check says what is wrong with a parsed public key, or WEAK_NONE. list

@@ -77,6 +77,17 @@ responder_free(struct responder *responder)
     free(responder);
 }
 
+static void
+set_options(struct responder *responder,
+            const struct responder_options *options)
+{
+    responder->options = *options;
+    if (responder->options.validity == 0)
+        responder->options.validity = VALIDITY;
+    if (responder->options.backdate == 0)
+        responder->options.backdate = BACKDATE;
+}
+
 enum bv_err
 responder_new(const struct responder_options *options,
               struct responder **ret_responder)
@@ -85,20 +96,9 @@ responder_new(const struct responder_options *options,
 
     if (responder == NULL)
         return BV_E_NO_MEMORY;
-    responder_set_options(responder, options);
+    set_options(responder, options);
     *ret_responder = responder;
     return BV_OK;
-}
-
-void
-responder_set_options(struct responder *responder,
-                      const struct responder_options *options)
-{
-    responder->options = *options;
-    if (responder->options.validity == 0)
-        responder->options.validity = VALIDITY;
-    if (responder->options.backdate == 0)
-        responder->options.backdate = BACKDATE;
 }
 
 /* --- issuers --- */

@@ -36,9 +36,6 @@ enum bv_err responder_new(const struct responder_options *options,
                           struct responder **ret_responder) BV_CHECKED;
 void responder_free(struct responder *responder);
 BV_AUTO_DEFINE(responder, struct responder, responder_free)
-/* responder_set_options: after a reload. */
-void responder_set_options(struct responder *responder,
-                           const struct responder_options *options);
 
 /* responder_add_ca serves the CA of this certificate. BAD_MESSAGE when it does
  * not parse; CONFLICT when the name is served with another certificate's key.

@@ -23,7 +23,6 @@ struct signer_server {
     struct channel *channels[SIGNER_SERVER_CHANNELS];
     struct signer_event events[NUM_EVENTS];
     unsigned first_event, num_events;
-    uint64_t num_signed, num_answers;
     uint8_t answer[RESPONDER_ANSWER_MAX];
     uint8_t body[RESPONDER_ANSWER_MAX + 64];
 };
@@ -56,14 +55,6 @@ signer_server_next_event(struct signer_server *server,
     server->first_event = (server->first_event + 1) % NUM_EVENTS;
     server->num_events--;
     return true;
-}
-
-void
-signer_server_counts(const struct signer_server *server, uint64_t *ret_signed,
-                     uint64_t *ret_answers)
-{
-    *ret_signed = server->num_signed;
-    *ret_answers = server->num_answers;
 }
 
 /* --- life --- */
@@ -360,7 +351,6 @@ on_sign(struct signer_server *server, struct channel *channel,
     if (entry != NULL && open_key(server, entry) == BV_OK)
         err = msg->type == MSG_SIGN ? key_sign(entry->key, tbs, &out)
                                     : key_sign_digest(entry->key, tbs, &out);
-    server->num_signed += err == BV_OK;
     return reply(channel, msg->id, MSG_SIGNED, err, sink_view(&out));
 }
 
@@ -454,7 +444,6 @@ on_ocsp(struct signer_server *server, struct channel *channel,
 
     responder_answer(server->responder, msg->body, clock_wall(), server->answer,
                      &answer);
-    server->num_answers++;
     ocsp_reply_encode(&out, &answer);
     BV_TRY(sink_done(&out, &body));
     err = channel_send(channel, MSG_OCSP_REPLY, msg->id, body);

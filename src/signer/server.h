@@ -107,8 +107,5 @@ struct signer_event {
  * the last 64 are kept. */
 bool signer_server_next_event(struct signer_server *server,
                               struct signer_event *ret_event);
-/* signer_server_counts: signatures and OCSP answers since start. */
-void signer_server_counts(const struct signer_server *server,
-                          uint64_t *ret_signed, uint64_t *ret_answers);
 
 #endif

@@ -224,35 +224,6 @@ http_media_type_is(struct span value, const char *type)
     return span_eq_nocase(bare, span_str(type));
 }
 
-static int
-hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-void
-http_percent_decode(struct sink *out, struct span in)
-{
-    for (size_t i = 0; i < in.len; i++) {
-        if (in.data[i] != '%') {
-            sink_u8(out, in.data[i]);
-            continue;
-        }
-        bool whole = in.len - i > 2;
-        int high = whole ? hex_value(in.data[i + 1]) : -1;
-        int low = whole ? hex_value(in.data[i + 2]) : -1;
-        if (high < 0 || low < 0) {
-            out->failed = true;
-            return;
-        }
-        sink_u8(out, (uint8_t)(high << 4 | low));
-        i += 2;
-    }
-}
-
 /* --- framing: RFC 9112 6 --- */
 
 struct framing {

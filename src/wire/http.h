@@ -110,9 +110,6 @@ bool http_is_tchar(uint8_t c);
 bool http_list_has(struct span list, const char *token);
 /* http_media_type_is compares type/subtype in any case, without parameters. */
 bool http_media_type_is(struct span value, const char *type);
-/* http_percent_decode writes the octets; a '%' without two hex digits makes
- * the sink fail. '+' stays '+': this is a path, not a form. */
-void http_percent_decode(struct sink *out, struct span in);
 
 /* --- the chunked coding (RFC 9112 7.1) --- */
 
