@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <seccomp.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -34,13 +35,15 @@ enum {
     FS_REMOVE_FILE = 1 << 5,
     FS_MAKE_REG = 1 << 8,
     FS_ABI_1 = (1 << 13) - 1,
-    FS_REFER = 1 << 13,    /* ABI 2 */
-    FS_TRUNCATE = 1 << 14, /* ABI 3 */
-    NET_ALL = 3,           /* ABI 4: bind and connect of TCP */
+    FS_REFER = 1 << 13,     /* ABI 2 */
+    FS_TRUNCATE = 1 << 14,  /* ABI 3 */
+    NET_ALL = 3,            /* ABI 4: bind and connect of TCP */
+    FS_IOCTL_DEV = 1 << 15, /* ABI 5 */
+    SCOPE_ALL = 3, /* ABI 6: abstract sockets and signals beyond the role */
 };
 
 struct ruleset {
-    uint64_t fs, net;
+    uint64_t fs, net, scoped;
 };
 
 struct path_rule {
@@ -56,7 +59,21 @@ handled_files(int abi)
         mask |= FS_REFER;
     if (abi >= 3)
         mask |= FS_TRUNCATE;
+    if (abi >= 5)
+        mask |= FS_IOCTL_DEV;
     return mask;
+}
+
+/* An older kernel refuses a longer structure than it knows. */
+static int
+create_ruleset(int abi, const struct ruleset *rules)
+{
+    size_t size = sizeof(rules->fs);
+    if (abi >= 4)
+        size = offsetof(struct ruleset, scoped);
+    if (abi >= 6)
+        size = sizeof(*rules);
+    return (int)syscall(SYS_landlock_create_ruleset, rules, size, 0);
 }
 
 static enum bv_err
@@ -82,10 +99,10 @@ confine_files(const char *const *paths, size_t num, int *ret_abi)
     *ret_abi = abi > 0 ? (int)abi : 0;
     if (abi <= 0)
         return BV_OK;
-    struct ruleset rules = {handled_files((int)abi), abi >= 4 ? NET_ALL : 0};
-    size_t size = abi >= 4 ? sizeof(rules) : sizeof(rules.fs);
-    bv_auto_close int ruleset =
-        (int)syscall(SYS_landlock_create_ruleset, &rules, size, 0);
+    const struct ruleset rules = {handled_files((int)abi),
+                                  abi >= 4 ? NET_ALL : 0,
+                                  abi >= 6 ? SCOPE_ALL : 0};
+    bv_auto_close int ruleset = create_ruleset((int)abi, &rules);
     if (ruleset < 0)
         return BV_E_IO;
     for (size_t i = 0; i < num; i++)
