@@ -33,7 +33,7 @@ def ids(user):
 
 def only_one_of_us():
     """Users are the whole machine's: a second run waits for the first."""
-    lock = open(pathlib.Path(tempfile.gettempdir()) / "brevet-users.lock", "w")
+    lock = open("/run/brevet-users.lock", "w")  # wherever TMPDIR points
     fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 
