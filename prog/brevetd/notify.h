@@ -5,7 +5,8 @@
 
 #include <stdint.h>
 
-/* notify_send sends one datagram, "READY=1" for example. */
+/* notify_send sends one datagram, "READY=1" for example. It does not wait: a
+ * manager that does not read must not stop who supervises. */
 void notify_send(const char *state);
 /* notify_reloading sends RELOADING=1 with the clock it wants beside it. */
 void notify_reloading(void);
