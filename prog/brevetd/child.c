@@ -11,10 +11,6 @@
 #include "base/clock.h"
 #include "prog/brevetd/program.h"
 
-#define BACKOFF_FIRST_MS 10
-#define BACKOFF_MOST_MS  5000
-#define LONG_LIFE_MS     10000
-
 void
 family_init(struct family *family, const struct files *files,
             const struct listen_set *listen)
@@ -154,9 +150,18 @@ join_all(struct family *family, struct child *child)
 }
 
 static enum bv_err
+send_pulse(struct child *child)
+{
+    bv_auto_close int fd = -1;
+    BV_TRY(pulse_new(&child->pulse, &fd));
+    return send_file(child, PROC_LISTEN_PULSE, "", fd);
+}
+
+static enum bv_err
 give(struct family *family, struct child *child, char *problem)
 {
     child->given = true;
+    BV_TRY(send_pulse(child));
     BV_TRY(send_sockets(family, child));
     BV_TRY(send_map(family, child, problem));
     BV_TRY(join_all(family, child));
@@ -168,7 +173,7 @@ give(struct family *family, struct child *child, char *problem)
 /* --- life --- */
 
 static enum bv_err
-spawn(struct child *child, int64_t now)
+spawn(const struct family *family, struct child *child, int64_t now)
 {
     pid_t pid;
     int fd;
@@ -179,6 +184,7 @@ spawn(struct child *child, int64_t now)
     child->starts++;
     child->state = CHILD_STARTING;
     child->given = false;
+    watched_begin(&child->watched, &family->watch);
     return channel_new(fd, PROC_PARENT, child->row->role, &child->channel);
 }
 
@@ -188,24 +194,66 @@ is_due(const struct child *child, int64_t now)
     return child->state == CHILD_WAITING && child->start_at_ms <= now;
 }
 
+/* put_off: not before some time, and longer each time. */
+static void
+put_off(struct child *child, int64_t now)
+{
+    int64_t next = child->backoff_ms * 2;
+    if (child->backoff_ms == 0)
+        next = LIMIT_BACKOFF_FIRST_MS;
+    child->backoff_ms =
+        next < LIMIT_BACKOFF_MOST_MS ? next : LIMIT_BACKOFF_MOST_MS;
+    child->start_at_ms = now + child->backoff_ms;
+    child->state = CHILD_WAITING;
+}
+
+static enum bv_err
+try_spawn(struct family *family, struct child *child, int64_t now)
+{
+    enum bv_err err = spawn(family, child, now);
+    if (err == BV_OK)
+        return BV_OK;
+    if (child->state == CHILD_STARTING) /* its end is seen like any other */
+        (void)kill(child->pid, SIGKILL);
+    else
+        put_off(child, now);
+    return err;
+}
+
+static enum bv_err
+try_give(struct family *family, struct child *child, char *problem)
+{
+    char text[FILES_PROBLEM_MAX] = "";
+    enum bv_err err = give(family, child, text);
+    if (err == BV_OK || err == BV_E_CLOSED) /* its end will be seen */
+        return BV_OK;
+    (void)kill(child->pid, SIGKILL);
+    if (problem[0] == '\0')
+        memcpy(problem, text, sizeof(text));
+    return err;
+}
+
 enum bv_err
 family_start(struct family *family, int64_t now, char *ret_problem)
 {
     bool fresh[PROC_ROWS_MAX] = {false};
+    enum bv_err first = BV_OK;
     ret_problem[0] = '\0';
     for (unsigned i = 0; i < family->num; i++) {
-        fresh[i] = is_due(&family->children[i], now);
-        if (fresh[i])
-            BV_TRY(spawn(&family->children[i], now));
+        struct child *child = &family->children[i];
+        if (!is_due(child, now))
+            continue;
+        enum bv_err err = try_spawn(family, child, now);
+        fresh[i] = err == BV_OK;
+        first = first == BV_OK ? err : first;
     }
     for (unsigned i = 0; i < family->num; i++) {
         if (!fresh[i])
             continue;
-        enum bv_err err = give(family, &family->children[i], ret_problem);
-        if (err != BV_OK && err != BV_E_CLOSED)
-            return err;
+        enum bv_err err = try_give(family, &family->children[i], ret_problem);
+        first = first == BV_OK ? err : first;
     }
-    return BV_OK;
+    return first;
 }
 
 enum bv_err
@@ -224,23 +272,105 @@ family_send(struct family *family, char *ret_problem)
 }
 
 void
-child_lost(struct child *child, int64_t now)
+child_done(struct child *child)
 {
     channel_free(child->channel);
     child->channel = NULL;
+    pulse_free(child->pulse);
+    child->pulse = NULL;
+}
+
+void
+child_lost(struct child *child, int64_t now)
+{
+    child_done(child);
     child->pid = 0;
+    if (child->ready_ms != 0 && now - child->ready_ms >= LIMIT_BACKOFF_LIFE_MS)
+        child->backoff_ms = 0; /* it was well */
+    child->ready_ms = 0;
     child->kill_at_ms = 0;
-    if (child->state == CHILD_DRAINING) {
+    if (child->state == CHILD_DRAINING)
         child->state = CHILD_GONE;
-        return;
+    else
+        put_off(child, now);
+}
+
+/* --- the watch --- */
+
+static bool
+is_watched(const struct child *child)
+{
+    return is_running(child) && child->pulse != NULL;
+}
+
+/* A full queue is no answer either: the question counts as asked. */
+static void
+ask(struct child *child)
+{
+    child->watched.asked = true;
+    enum bv_err err = channel_send(child->channel, MSG_PING, 0, SPAN_EMPTY);
+    if (err == BV_OK)
+        err = channel_flush(child->channel);
+    if (err != BV_OK && err != BV_E_CLOSED)
+        log_warn("role could not be asked role=%s/%u error=%s",
+                 child->row->name, child->index, err_name(err));
+}
+
+static void
+end_silent(const struct family *family, struct child *child)
+{
+    enum pulse_work work = pulse_work_of(child->watched.word);
+    log_error(
+        "role does not answer, ending it role=%s/%u pid=%d silent_ms=%lld "
+        "work=%s",
+        child->row->name, child->index, (int)child->pid,
+        (long long)watched_silence(&child->watched, &family->watch),
+        pulse_work_name(work));
+    (void)kill(child->pid, SIGKILL);
+    child->state = CHILD_ENDING;
+}
+
+/* all_quiet: one alone is no sign of what the machine does. */
+static bool
+all_quiet(const struct family *family)
+{
+    unsigned watched = 0, quiet = 0;
+    for (unsigned i = 0; i < family->num; i++) {
+        const struct child *child = &family->children[i];
+        if (!is_watched(child))
+            continue;
+        watched++;
+        quiet += watched_is_quiet(&child->watched, &family->watch);
     }
-    if (child->backoff_ms == 0 || now - child->started_ms >= LONG_LIFE_MS)
-        child->backoff_ms = BACKOFF_FIRST_MS;
-    child->start_at_ms = now + child->backoff_ms;
-    child->backoff_ms = child->backoff_ms * 2 < BACKOFF_MOST_MS
-                            ? child->backoff_ms * 2
-                            : BACKOFF_MOST_MS;
-    child->state = CHILD_WAITING;
+    return watched > 1 && quiet == watched;
+}
+
+static void
+look(struct family *family, struct child *child, bool excuse)
+{
+    struct watched *w = &child->watched;
+    watched_look(w, &family->watch, pulse_word(child->pulse));
+    if (excuse)
+        watched_excuse(w, &family->watch);
+    if (watched_is_due(w, &family->watch))
+        ask(child);
+    bool over = family->watch.stalled ? watched_is_over(w, &family->watch)
+                                      : watched_is_silent(w, &family->watch);
+    if (over)
+        end_silent(family, child);
+}
+
+bool
+family_ask(struct family *family, int64_t now)
+{
+    watch_advance(&family->watch, now);
+    bool stalled = all_quiet(family);
+    bool excuse = family->watch.stalled && !stalled;
+    family->watch.stalled = stalled;
+    for (unsigned i = 0; i < family->num; i++)
+        if (is_watched(&family->children[i]))
+            look(family, &family->children[i], excuse);
+    return !stalled;
 }
 
 struct child *

@@ -5,10 +5,12 @@
 
 #include <sys/types.h>
 
+#include "proc/pulse.h"
 #include "proc/spawn.h"
 #include "proc/table.h"
 #include "prog/brevetd/files.h"
 #include "prog/brevetd/listen.h"
+#include "prog/brevetd/watch.h"
 
 /* Exit status of a role that must not be started again: what it was given
  * cannot work, and it has logged why. */
@@ -18,6 +20,7 @@ enum child_state {
     CHILD_WAITING,  /* to be started at start_at */
     CHILD_STARTING, /* runs, has not said READY */
     CHILD_READY,
+    CHILD_ENDING,   /* was killed; its end has not been seen */
     CHILD_DRAINING, /* was told to finish */
     CHILD_GONE,     /* for good */
 };
@@ -31,8 +34,11 @@ struct child {
     unsigned starts;
     pid_t pid;
     struct channel *channel; /* NULL unless it runs */
+    struct pulse *pulse;     /* the same */
+    struct watched watched;
     int64_t started_ms, start_at_ms;
-    int64_t backoff_ms;
+    int64_t ready_ms;   /* since when it has been well; 0: is not yet */
+    int64_t backoff_ms; /* the last one */
     int64_t kill_at_ms; /* 0: it is not on its way out */
     int program;        /* descriptor of its executable */
     bool switch_user;
@@ -44,6 +50,7 @@ struct family {
     unsigned num;
     const struct files *files;
     const struct listen_set *listen;
+    struct watch watch;
 };
 
 /* family_init lays out the table for a configuration; nothing runs yet. */
@@ -54,15 +61,23 @@ void family_init(struct family *family, const struct files *files,
 enum bv_err family_programs(struct family *family,
                             char *ret_problem) BV_CHECKED;
 /* family_start starts every child that waits and whose time has come, and
- * gives it what it needs. */
+ * gives it what it needs. One that cannot be started, for a reason outside of
+ * it, is put off or ended, as if it had died; the first such error is
+ * returned when all have been tried. */
 enum bv_err family_start(struct family *family, int64_t now,
                          char *ret_problem) BV_CHECKED;
 /* family_send sends everything from disk again: all (NULL), or one role. */
 enum bv_err family_send(struct family *family, char *ret_problem) BV_CHECKED;
 
-/* child_lost does what follows the end of a process: wait, then start again.
- */
+/* family_ask asks who is due whether it is there, and ends who has been silent
+ * for too long (one log line). False while all roles are quiet. */
+bool family_ask(struct family *family, int64_t now);
+
+/* child_lost does what follows the end of a process: wait, then start again
+ * (LIMIT_BACKOFF_*). */
 void child_lost(struct child *child, int64_t now);
+/* child_done frees what is held for a process that is gone. */
+void child_done(struct child *child);
 /* family_find: the child with this process id, or NULL. */
 struct child *family_find(struct family *family, pid_t pid);
 /* family_all_ready: every process has said READY. */

@@ -38,6 +38,7 @@ struct parent {
     enum phase phase;
     int64_t phase_ends_ms, began_ms, watchdog_ms, watchdog_at_ms;
     bool told_ready, failed;
+    bool alive; /* not all roles are silent */
     char problem[FILES_PROBLEM_MAX];
 };
 
@@ -134,6 +135,7 @@ on_ready(struct parent *p, struct child *child)
     if (child->state == CHILD_STARTING)
         child->state = CHILD_READY;
     child->ever_ready = true;
+    child->ready_ms = clock_mono_ms();
     log_debug("role ready role=%s/%u pid=%d ms=%lld", child->row->name,
               child->index, (int)child->pid,
               (long long)(clock_mono_ms() - child->started_ms));
@@ -182,6 +184,8 @@ on_message(struct parent *p, struct child *child, const struct msg *msg)
         return on_blame(p, child, msg->body);
     if (msg->type == MSG_READY)
         on_ready(p, child);
+    if (msg->type == MSG_PONG)
+        watched_answer(&child->watched, &p->family.watch);
     if (msg->type == MSG_REBUNDLE &&
         family_send(&p->family, p->problem) != BV_OK)
         log_error("files could not be sent again problem=\"%s\"", p->problem);
@@ -244,18 +248,24 @@ stop(struct parent *p)
     family_drain(&p->family, PROC_DOOR);
 }
 
+/* After child_lost: the line says what follows, too. */
 static void
-say_end(const struct child *child, int status)
+say_end(const struct parent *p, const struct child *child, pid_t pid,
+        int status)
 {
     const char *how = WIFSIGNALED(status) ? "signal" : "status";
     int number = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
-    if (child->state == CHILD_DRAINING && status == 0)
+    const char *why = WIFSIGNALED(status) && number == SIGSYS
+                          ? " reason=\"a system call outside of its list\""
+                          : "";
+    char again[40] = "";
+    if (p->phase != SERVING && status == 0)
         return;
-    log_error("role ended role=%s/%u pid=%d %s=%d%s", child->row->name,
-              child->index, (int)child->pid, how, number,
-              WIFSIGNALED(status) && number == SIGSYS
-                  ? " (a system call outside of its list)"
-                  : "");
+    if (p->phase == SERVING && child->state == CHILD_WAITING)
+        (void)snprintf(again, sizeof(again), " again_ms=%lld",
+                       (long long)child->backoff_ms);
+    log_error("role ended role=%s/%u pid=%d %s=%d%s%s", child->row->name,
+              child->index, (int)pid, how, number, why, again);
 }
 
 static void
@@ -267,17 +277,18 @@ reap(struct parent *p)
         struct child *child = family_find(&p->family, pid);
         if (child == NULL)
             continue;
-        say_end(child, status);
         /* The signer is ready before its keys are open. */
         bool first = !child->ever_ready || child->starts == 1;
         bool hopeless = WIFEXITED(status) && first &&
                         WEXITSTATUS(status) == CHILD_EXIT_HOPELESS;
         child_lost(child, clock_mono_ms());
+        if (hopeless)
+            child->state = CHILD_GONE;
+        say_end(p, child, pid, status);
         if (!hopeless)
             continue;
         log_error("%s cannot work with what it was given; giving up",
                   child->row->name);
-        child->state = CHILD_GONE;
         p->failed = true;
         stop(p);
     }
@@ -368,6 +379,8 @@ time_to_wait(const struct parent *p, int64_t now)
         sooner(&wait, p->phase_ends_ms, now);
     if (p->watchdog_ms > 0)
         sooner(&wait, p->watchdog_at_ms, now);
+    if (p->phase == SERVING) /* and ask who is due */
+        sooner(&wait, now + LIMIT_PING_MS / 2, now);
     return wait > 60000 ? 60000 : (int)wait;
 }
 
@@ -424,11 +437,25 @@ end_the_silent(struct parent *p, int64_t now)
 }
 
 static void
+say_alive(struct parent *p, bool alive)
+{
+    p->alive = alive;
+    if (alive)
+        log_info("roles answer again");
+    else
+        log_error("no role answers: the machine may hang; waiting");
+}
+
+static void
 do_what_is_due(struct parent *p)
 {
     int64_t now = clock_mono_ms();
+    bool alive = p->phase != SERVING || family_ask(&p->family, now);
+    if (alive != p->alive)
+        say_alive(p, alive);
     if (p->watchdog_ms > 0 && now >= p->watchdog_at_ms) {
-        notify_send("WATCHDOG=1");
+        if (alive)
+            notify_send("WATCHDOG=1");
         p->watchdog_at_ms = now + p->watchdog_ms;
     }
     end_the_silent(p, now);
@@ -436,17 +463,9 @@ do_what_is_due(struct parent *p)
     if (p->phase != SERVING)
         return;
     enum bv_err err = family_start(&p->family, now, p->problem);
-    if (err == BV_OK)
-        return;
-    log_error("a role could not be started error=%s problem=\"%s\"",
-              err_name(err), p->problem);
-    for (unsigned i = 0; i < p->family.num; i++) {
-        struct child *child = &p->family.children[i];
-        if (child->state == CHILD_STARTING)
-            (void)kill(child->pid, SIGKILL);
-        else if (child->state == CHILD_WAITING)
-            child->start_at_ms = now + 1000;
-    }
+    if (err != BV_OK)
+        log_error("a role could not be started error=%s problem=\"%s\"",
+                  err_name(err), p->problem);
 }
 
 static void
@@ -456,7 +475,7 @@ end(struct parent *p)
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;
     for (unsigned i = 0; i < p->family.num; i++) {
-        channel_free(p->family.children[i].channel);
+        child_done(&p->family.children[i]);
         if (p->family.children[i].program >= 0)
             (void)close(p->family.children[i].program);
     }
@@ -476,6 +495,7 @@ parent_run(const char *config_path, const char *dir)
                        .dir = dir,
                        .signals = -1,
                        .lock = -1,
+                       .alive = true,
                        .began_ms = clock_mono_ms()};
     log_open("parent", LOG_LEVEL_INFO);
     enum bv_err err = begin(&p);

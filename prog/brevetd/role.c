@@ -10,6 +10,7 @@
 
 #include "pki/digest.h"
 #include "proc/identity.h"
+#include "proc/pulse.h"
 #include "proc/sandbox.h"
 #include "prog/brevetd/child.h"
 
@@ -169,6 +170,7 @@ role_blame(struct role *role, unsigned door, enum bv_err why)
 enum bv_err
 role_ready(struct role *role)
 {
+    (void)pulse_set(PULSE_NONE);
     BV_TRY(channel_send(role->parent, MSG_READY, 0, SPAN_EMPTY));
     return channel_flush(role->parent);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "proc/pulse.h"
 #include "prog/brevetd/child.h"
 #include "prog/brevetd/control.h"
 #include "prog/brevetd/role.h"
@@ -337,8 +338,11 @@ static void
 tick(struct deciding *d)
 {
     int64_t now = clock_mono_ms();
-    if (now >= d->tick_at_ms)
-        d->tick_at_ms = now + core_tick(d->core, clock_wall());
+    if (now < d->tick_at_ms)
+        return;
+    enum pulse_work before = pulse_set(PULSE_DISK); /* it syncs the map */
+    d->tick_at_ms = now + core_tick(d->core, clock_wall());
+    (void)pulse_set(before);
 }
 
 static int
@@ -362,7 +366,9 @@ commit_when_due(struct deciding *d)
         d->commit_by_ms = now + GATHER_MS;
     if (signer_client_outstanding(&d->signer) > 0 && now < d->commit_by_ms)
         return BV_OK;
+    enum pulse_work before = pulse_set(PULSE_DISK);
     enum bv_err err = core_commit(d->core);
+    (void)pulse_set(before);
     d->commit_by_ms = core_has_work(d->core) ? now : 0;
     return err;
 }
@@ -399,7 +405,9 @@ turn(struct deciding *d)
     if (err == BV_E_CORRUPT)
         return err;
     BV_TRY(write_all(d));
+    enum pulse_work before = pulse_set(PULSE_DISK);
     maintain(d);
+    (void)pulse_set(before);
     return BV_OK;
 }
 

@@ -77,6 +77,25 @@
 /* Requests from doors that core works on at once. */
 #define LIMIT_INFLIGHT 4096
 
+/* How often the parent asks a role whether it is there (ms). */
+#define LIMIT_PING_MS 2000
+/* How long a role may be silent: five questions (ms). */
+#define LIMIT_SILENT_MS 10000
+/* The same while it waits for storage; the kernel calls that a hang after as
+ * long. */
+#define LIMIT_DISK_MS 120000
+/* While it makes a key: RSA-4096 on a slow gateway takes up to a minute. */
+#define LIMIT_KEY_MS 180000
+/* Before it is ready: the database is read whole, a few MB/s at the least. */
+#define LIMIT_START_MS 900000
+/* While no role at all answers: then it is the machine. */
+#define LIMIT_SILENT_ALL_MS 60000
+/* Before a role that died is started again: this, doubling to the other, and
+ * from the beginning after a life of the third (ms). */
+#define LIMIT_BACKOFF_FIRST_MS 20
+#define LIMIT_BACKOFF_MOST_MS  30000
+#define LIMIT_BACKOFF_LIFE_MS  10000
+
 /* One audit entry; tlog-tiles bundles cap an entry at 65,535. */
 #define LIMIT_AUDIT_ENTRY 4096
 /* The text of a peer's address, with its end: 46 for IPv6, and room. */

@@ -13,6 +13,7 @@
 #include "core/job.h"
 #include "core/piece.h"
 #include "core/sign.h"
+#include "proc/pulse.h"
 
 #define EVERY_DEFAULT INT64_C(86400)
 #define LIFE_DEFAULT  INT64_C(604800)
@@ -253,8 +254,8 @@ request_signature(struct core *core, struct job *job,
 }
 
 static void
-crl_signed(struct core *core, struct job *job, enum bv_err err,
-           struct span signature)
+complete(struct core *core, struct job *job, enum bv_err err,
+         struct span signature)
 {
     struct making *m = job->extra;
     struct issuer *issuer = core_issuer_of_id(core, m->file.issuer);
@@ -278,6 +279,15 @@ crl_signed(struct core *core, struct job *job, enum bv_err err,
         give_up(core, job, err);
     else
         batch_ready(core, job);
+}
+
+static void
+crl_signed(struct core *core, struct job *job, enum bv_err err,
+           struct span signature)
+{
+    enum pulse_work before = pulse_set(PULSE_DISK); /* all of it is synced */
+    complete(core, job, err, signature);
+    (void)pulse_set(before);
 }
 
 /* --- making --- */

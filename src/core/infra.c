@@ -16,6 +16,7 @@
 #include "core/sequence.h"
 #include "core/sign.h"
 #include "pki/digest.h"
+#include "proc/pulse.h"
 #include "wire/pem.h"
 #include "wire/san.h"
 
@@ -317,8 +318,8 @@ write_pem(const struct core *core, const struct job *job,
     return sink_done(out, &whole);
 }
 
-enum bv_err
-infra_write_file(const char *path, mode_t mode, struct span text)
+static enum bv_err
+write_durably(const char *path, mode_t mode, struct span text)
 {
     char temp[CORE_PATH_MAX + 8], copy[CORE_PATH_MAX];
     (void)snprintf(temp, sizeof temp, "%s.new", path);
@@ -334,6 +335,15 @@ infra_write_file(const char *path, mode_t mode, struct span text)
     bv_auto_close int dir =
         open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return dir >= 0 && fsync(dir) == 0 ? BV_OK : BV_E_IO;
+}
+
+enum bv_err
+infra_write_file(const char *path, mode_t mode, struct span text)
+{
+    enum pulse_work before = pulse_set(PULSE_DISK);
+    enum bv_err err = write_durably(path, mode, text);
+    (void)pulse_set(before);
+    return err;
 }
 
 static enum bv_err

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "core/issue.h"
 #include "pki/cms.h"
+#include "proc/pulse.h"
 #include "wire/smime.h"
 
 /* --- for which certificate --- */
@@ -139,9 +140,11 @@ keygen_start(struct work *w)
         BV_TRY(find_recipient(w));
         BV_TRY(choose_wrap(w));
     }
+    enum pulse_work before = pulse_set(PULSE_KEY);
     enum bv_err err = key_generate(
         csr->spki.alg, csr->spki.alg == ALG_KEY_RSA ? csr->spki.bits : 0,
         &w->job->key);
+    (void)pulse_set(before);
     return err == BV_OK ? BV_OK : work_say(w, err, "the key could not be made");
 }
 

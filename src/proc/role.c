@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "proc/pulse.h"
 #include "proc/spawn.h"
 
 static enum bv_err
@@ -67,6 +68,13 @@ take(struct role_gifts *gifts, struct msg *msg, enum role_event *ret_event)
     return BV_OK;
 }
 
+static enum bv_err
+answer(struct channel *parent, uint64_t id)
+{
+    BV_TRY(channel_send(parent, MSG_PONG, id, SPAN_EMPTY));
+    return channel_flush(parent);
+}
+
 enum bv_err
 role_take(struct channel *parent, struct role_gifts *gifts, bool *ret_got,
           enum role_event *ret_event)
@@ -76,6 +84,8 @@ role_take(struct channel *parent, struct role_gifts *gifts, bool *ret_got,
     BV_TRY(channel_next(parent, ret_got, &msg));
     if (!*ret_got)
         return BV_OK;
+    if (msg.type == MSG_PING && msg.fd < 0)
+        return answer(parent, msg.id);
     enum bv_err err = take(gifts, &msg, ret_event);
     if (err != BV_OK && msg.fd >= 0)
         (void)close(msg.fd);
@@ -110,6 +120,11 @@ role_begin(enum proc_role role, struct channel **ret_parent,
     BV_TRY(channel_new(SPAWN_FD, role, PROC_PARENT, &parent));
     struct role_gifts gifts = {0};
     enum bv_err err = wait_for_start(parent, &gifts);
+    int pulse = role_file_take(&gifts, PROC_LISTEN_PULSE, NULL);
+    if (err == BV_OK && pulse >= 0)
+        err = pulse_open(pulse);
+    else if (pulse >= 0)
+        (void)close(pulse);
     if (err != BV_OK) {
         role_gifts_drop(&gifts);
         channel_free(parent);

@@ -35,13 +35,15 @@ struct role_gifts {
 
 enum role_event { ROLE_MORE, ROLE_BUNDLE, ROLE_PEER, ROLE_START, ROLE_DRAIN };
 
-/* role_take takes one message of the parent into gifts. *ret_event ROLE_MORE
- * and *ret_got false when none is there. Descriptors come before the BUNDLE
- * that goes with them, so ROLE_BUNDLE means: everything is here, switch. */
+/* role_take takes one message of the parent into gifts, and answers a PING
+ * itself. *ret_event ROLE_MORE and *ret_got false when none is there.
+ * Descriptors come before the BUNDLE that goes with them, so ROLE_BUNDLE means:
+ * everything is here, switch. */
 enum bv_err role_take(struct channel *parent, struct role_gifts *gifts,
                       bool *ret_got, enum role_event *ret_event) BV_CHECKED;
 
-/* role_begin opens the channel on SPAWN_FD and waits until MSG_START. */
+/* role_begin opens the channel on SPAWN_FD and waits until MSG_START. The
+ * pulse, if it came, is open then (pulse_set). */
 enum bv_err role_begin(enum proc_role role, struct channel **ret_parent,
                        struct role_gifts *ret_gifts) BV_CHECKED;
 

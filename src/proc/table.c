@@ -80,7 +80,7 @@ table_listen_decode(struct span in, enum proc_listen *ret_purpose,
     BV_TRY(span_u8(&in, &purpose));
     BV_TRY(span_bytes(&in, &name));
     BV_TRY(span_end(in));
-    if (purpose < PROC_LISTEN_HTTPS || purpose > PROC_LISTEN_CRL)
+    if (purpose < PROC_LISTEN_HTTPS || purpose > PROC_LISTEN_PULSE)
         return BV_E_BAD_MESSAGE;
     *ret_purpose = (enum proc_listen)purpose;
     *ret_name = name;

@@ -42,6 +42,7 @@ enum proc_listen {
     PROC_LISTEN_CONTROL,    /* core: listening Unix socket of brevet(1) */
     PROC_LISTEN_STATUS_MAP, /* read-only file; doors and signer */
     PROC_LISTEN_CRL,        /* read-only file of a CRL; name: CA name */
+    PROC_LISTEN_PULSE,      /* all: see pulse.h */
 };
 
 void table_listen_encode(struct sink *out, enum proc_listen purpose,

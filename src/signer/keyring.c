@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proc/pulse.h"
+
 static enum bv_err
 copy(struct span in, struct span *ret_copy)
 {
@@ -96,7 +98,9 @@ keyring_open(struct keyring *ring, struct keyring_entry *entry)
 {
     if (!entry->tried) {
         entry->tried = true;
+        enum pulse_work before = pulse_set(PULSE_KEY);
         entry->err = key_open(entry->pem, ring->passphrase, &entry->key);
+        (void)pulse_set(before);
     }
     return entry->err;
 }

@@ -5,6 +5,7 @@
 
 #include "pki/digest.h"
 #include "pki/serial.h"
+#include "proc/pulse.h"
 #include "wire/cert.h"
 #include "wire/ocsp.h"
 #include "wire/pem.h"
@@ -218,8 +219,12 @@ responder_adopt(struct responder *responder, struct responder *from)
 enum bv_err
 responder_generate(enum alg_key ca, struct key **ret_key)
 {
-    return ca == ALG_KEY_RSA ? key_generate(ALG_KEY_RSA, 2048, ret_key)
-                             : key_generate(ALG_KEY_P256, 0, ret_key);
+    enum pulse_work before = pulse_set(PULSE_KEY);
+    enum bv_err err = ca == ALG_KEY_RSA
+                          ? key_generate(ALG_KEY_RSA, 2048, ret_key)
+                          : key_generate(ALG_KEY_P256, 0, ret_key);
+    (void)pulse_set(before);
+    return err;
 }
 
 enum bv_err
@@ -300,7 +305,10 @@ responder_seal(const struct key *key, struct span cert, struct span passphrase,
                struct sink *out)
 {
     struct span all;
-    BV_TRY(key_seal(key, passphrase, out));
+    enum pulse_work before = pulse_set(PULSE_KEY);
+    enum bv_err err = key_seal(key, passphrase, out);
+    (void)pulse_set(before);
+    BV_TRY(err);
     pem_encode(out, PEM_CERTIFICATE, cert);
     return sink_done(out, &all);
 }
@@ -312,7 +320,10 @@ responder_unseal(struct span text, struct span passphrase,
 {
     struct span in = text;
     BV_TRY(pem_find(&in, PEM_CERTIFICATE, cert_buf, ret_cert));
-    return key_open(text, passphrase, ret_key);
+    enum pulse_work before = pulse_set(PULSE_KEY);
+    enum bv_err err = key_open(text, passphrase, ret_key);
+    (void)pulse_set(before);
+    return err;
 }
 
 /* --- answering --- */

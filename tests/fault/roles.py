@@ -1,6 +1,6 @@
 """What happens to the processes: reload under load, drain, a role that stops
-answering, one that talks nonsense, one that dies again and again, and all that
-must keep a start from happening."""
+answering, one that talks nonsense, and all that must keep a start from
+happening. hang.py is about a role that never goes on."""
 import base64
 import ctypes
 import http.client
@@ -19,6 +19,8 @@ import urllib.request
 from harness import BIN, SANITIZED, Brevet, cert_of, finish, new_csr, ok, run, until
 
 SLOW = 5 if SANITIZED else 1
+# a role that dies again and again is started after 30 s at the latest
+BACKOFF = 45
 LIMITS = 'limits {\n  reply = "3s"\n}\n'
 
 
@@ -153,7 +155,6 @@ def stopped(brevet, secret, role):
     finally:
         os.kill(pid, signal.SIGCONT)
     ok(until(lambda: brevet.enroll(csr, secret)[0] == 200, 5), f"{role} goes on: so does enrolment")
-    ok(brevet.roles()[role] == [pid], f"{role} is the same process")
 
 
 # --- nonsense on channels ---
@@ -195,7 +196,7 @@ def nonsense(brevet):
                          ("a malformed", MALFORMED)):
         for which in range(2):  # the channels to core and to the signer
             until(lambda: all(brevet.roles().get(r) for r in ("core", "signer", "door"))
-                  and brevet.ready(), 10)
+                  and brevet.ready(), BACKOFF)
             mark, before = brevet.log.stat().st_size, brevet.roles()
             door = before["door"][0]
             todo = [fd for fd in unix_sockets(door) if fd > 3]
@@ -205,7 +206,7 @@ def nonsense(brevet):
                 return
             os.write(mine, octets)
             os.close(mine)
-            until(lambda: brevet.roles().get("door") not in (None, before["door"]), 10)
+            until(lambda: brevet.roles().get("door") not in (None, before["door"]), BACKOFF)
             after = brevet.roles()
             changed = {r for r in before if before[r] != after.get(r)}
             ok(changed == {"door"} and "a door broke the protocol" in text_of(brevet, mark),
@@ -214,11 +215,11 @@ def nonsense(brevet):
     mine = steal_fd(before["door"][0], 3)
     os.write(mine, OVERSIZE)
     os.close(mine)
-    until(lambda: brevet.roles().get("door") not in (None, before["door"]), 5)
+    until(lambda: brevet.roles().get("door") not in (None, before["door"]), BACKOFF)
     after = brevet.roles()
     ok({r for r in before if before[r] != after.get(r)} == {"door"},
        "nonsense to the parent ends who sent it, and nobody else", str(after))
-    until(brevet.ready, 5)
+    until(brevet.ready, BACKOFF)
 
 
 def control_garbage(brevet):
@@ -247,26 +248,6 @@ def control_garbage(brevet):
     good.sendall(struct.pack(">IHHQ", len(request), 50, VERSION, 7) + request)
     ok(b'"ok":true' in good.recv(65536), "… and another connection is not touched")
     good.close()
-
-
-# --- dying again and again ---
-
-def crash_loop(brevet):
-    # 10 ms doubling gives about 9 starts in 3 s, none about 100
-    began, seen = time.monotonic(), set()
-    while time.monotonic() - began < 3:
-        doors = brevet.roles().get("door")
-        if doors:
-            try:
-                os.kill(doors[0], signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            seen.add(doors[0])
-    killed = len(seen)
-    ok(3 <= killed <= 20, "a door that dies at once each time is started with back-off",
-       f"{killed} starts in 3 s")
-    ok(until(brevet.ready, 6), "… and serves when it lives")
-    ok(brevet.cli("status").returncode == 0, "… core was not disturbed")
 
 
 # --- draining ---
@@ -371,8 +352,7 @@ def main():
     control_garbage(brevet)
     if os.geteuid() == 0:
         nonsense(brevet)
-    crash_loop(brevet)
-    until(brevet.ready, 10)
+    until(brevet.ready, BACKOFF)
     drain(brevet, secret)
     good, text = brevet.verify_audit()
     ok(good, "the audit log verifies", text)

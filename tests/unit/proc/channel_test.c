@@ -394,6 +394,27 @@ nothing_stays_behind(void **state)
     channel_free(core);
 }
 
+/* Two messages of one number do not compile. */
+static bool
+is_message(unsigned number)
+{
+    switch (number) {
+#define MSG(name, number, from, to, max) case (number):
+#include "proc/msg.def"
+#undef MSG
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void
+each_message_has_a_number_of_its_own(void **state)
+{
+    assert_true(is_message(MSG_READY));
+    assert_false(is_message(0));
+}
+
 int
 main(void)
 {
@@ -409,6 +430,7 @@ main(void)
         cmocka_unit_test(a_full_queue_refuses),
         cmocka_unit_test(a_closed_peer_is_told),
         cmocka_unit_test(nothing_stays_behind),
+        cmocka_unit_test(each_message_has_a_number_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,11 +129,16 @@ a_role_starts_with_what_it_was_given(void **state)
     OK(spawn_role(-1, PROC_DOOR, 2, NULL, &pid, &fd));
     struct channel *role;
     OK(channel_new(fd, PROC_PARENT, PROC_DOOR, &role));
+    OK(channel_send(role, MSG_PING, 77, SPAN_EMPTY));
     send_gifts(role);
     assert_int_equal(status_of(pid), 0);
     OK(channel_fill(role));
     struct msg msg;
     bool got;
+    OK(channel_next(role, &got, &msg));
+    assert_true(got);
+    assert_int_equal(msg.type, MSG_PONG);
+    assert_int_equal(msg.id, 77);
     OK(channel_next(role, &got, &msg));
     assert_true(got);
     assert_int_equal(msg.type, MSG_READY);
