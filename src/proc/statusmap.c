@@ -298,6 +298,9 @@ statusmap_sync(struct statusmap *map, struct statusmap_mark mark)
 
     if (!map->writable)
         return BV_E_USAGE;
+    if (map->dirty_to == 0 && header->mark_seq == mark.seq &&
+        header->mark_change == mark.change)
+        return BV_OK; /* the disk has all that: a start after a clean end */
     /* data first, then the mark that vouches for it */
     if (map->dirty_to != 0 &&
         msync(map->base + from, map->dirty_to - from, MS_SYNC) != 0)
