@@ -109,8 +109,8 @@ begin(struct role *role)
     return confine(role);
 }
 
-static void
-settle_memory(void)
+void
+role_settle_memory(void)
 {
     (void)mallopt(M_ARENA_MAX, 1); /* one thread */
     /* What scrypt and bursts took goes back to the system when freed. */
@@ -127,7 +127,7 @@ role_main(int argc, char **argv, enum proc_role is, int run(struct role *role))
         return 2;
     }
     const char *text = argv[2];
-    settle_memory();
+    role_settle_memory();
     /* A terminal's ^C goes to all: the parent decides what it means. */
     (void)prctl(PR_SET_NAME, "brevetd", 0, 0, 0); /* not its descriptor */
     (void)signal(SIGINT, SIG_IGN);

@@ -41,6 +41,9 @@ int role_core_run(struct role *role);
 int role_signer_run(struct role *role);
 int role_door_run(struct role *role);
 
+/* role_settle_memory makes malloc give back what a burst took; role_main has
+ * called it. */
+void role_settle_memory(void);
 /* role_ready tells the parent. */
 enum bv_err role_ready(struct role *role) BV_CHECKED;
 /* role_blame logs that a door broke the protocol and has the parent end it.

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@ struct signing {
     struct role *role;
     struct signer_server *server;
     bool over;
+    bool keeps_memory;
     bool reloaded; /* what does not open now did open before */
 };
 
@@ -157,6 +159,27 @@ log_events(const struct signing *s)
     return result;
 }
 
+/* Each sealed key takes scrypt 16 MiB (pki/key.h). While the keys are opened
+ * those are kept, or the kernel would clear them anew for each. */
+#define KEPT_OCTETS (32 * 1024 * 1024) /* the most malloc takes */
+
+static void
+keep_memory(struct signing *s)
+{
+    s->keeps_memory = mallopt(M_MMAP_THRESHOLD, KEPT_OCTETS) == 1 &&
+                      mallopt(M_TRIM_THRESHOLD, KEPT_OCTETS) == 1;
+}
+
+static void
+give_memory_back(struct signing *s)
+{
+    if (!s->keeps_memory || signer_server_busy(s->server))
+        return;
+    s->keeps_memory = false;
+    role_settle_memory();
+    (void)malloc_trim(0);
+}
+
 static enum bv_err
 turn(struct signing *s)
 {
@@ -167,6 +190,7 @@ turn(struct signing *s)
         return errno == EINTR ? BV_OK : BV_E_IO;
     BV_TRY(signer_server_step(s->server, fds + 1, num));
     BV_TRY(log_events(s));
+    give_memory_back(s);
     return fds[0].revents != 0 ? from_parent(s) : BV_OK;
 }
 
@@ -185,6 +209,7 @@ int
 role_signer_run(struct role *role)
 {
     struct signing s = {.role = role};
+    keep_memory(&s);
     enum bv_err err = configure(&s);
     if (err != BV_OK) {
         log_error("the keys were not taken over error=%s", err_name(err));
