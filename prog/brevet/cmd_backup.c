@@ -187,12 +187,11 @@ copy_octets(struct copying *c, int from, uint64_t size)
 }
 
 static int
-copy_snapshot(struct copying *c)
+copy_snapshot(struct copying *c, int *ret_from)
 {
-    bv_auto_close int from = -1;
     uint64_t size = 0;
-    int code = open_snapshot(c, &from, &size);
-    return code != COMMAND_OK ? code : copy_octets(c, from, size);
+    int code = open_snapshot(c, ret_from, &size);
+    return code != COMMAND_OK ? code : copy_octets(c, *ret_from, size);
 }
 
 /* --- checking --- */
@@ -246,7 +245,10 @@ fetch(struct copying *c)
     c->audit_size =
         (uint64_t)json_integer_value(json_object_get(result, "audit_size"));
     json_decref(result);
-    code = copy_snapshot(c);
+    /* Open until it is removed: to free a large file takes long, and is then
+     * done here and not by the daemon. */
+    bv_auto_close int from = -1;
+    code = copy_snapshot(c, &from);
     drop_snapshot(c->call);
     if (code == COMMAND_OK)
         code = verify(c);
