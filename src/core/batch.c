@@ -72,6 +72,14 @@ batch_audit(struct core *core, const struct audit_event *event)
     return audit_append(core->audit, event, NULL);
 }
 
+/* What was refused stays refused; "wait" is a promise that there is a row. */
+static enum bv_err
+outcome_of(const struct job *job, enum bv_err err)
+{
+    bool promised = job->err == BV_OK || job->err == BV_E_PENDING;
+    return promised && err != BV_OK ? err : job->err;
+}
+
 /* The jobs leave the batch first: ending one may start another batch. */
 static void
 end_jobs(struct core *core, enum bv_err err)
@@ -82,7 +90,7 @@ end_jobs(struct core *core, enum bv_err err)
     while (job != NULL) {
         struct job *next = job->next;
         job->next = NULL;
-        job->on_done(core, job, job->err != BV_OK ? job->err : err);
+        job->on_done(core, job, outcome_of(job, err));
         job = next;
     }
 }

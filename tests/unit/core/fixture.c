@@ -64,6 +64,12 @@ FAULT_3(device_find, const char *, store_device_fn *, void *)
 FAULT_1(cert_put, const struct store_cert *)
 FAULT_4(cert_of_request, struct span, struct span, store_cert_fn *, void *)
 FAULT_3(certs_of_key, struct span, store_cert_fn *, void *)
+FAULT_3(cert_find, uint64_t, store_cert_fn *, void *)
+FAULT_3(cert_list, const struct store_cert_filter *, store_cert_fn *, void *)
+FAULT_3(device_get, int64_t, store_device_fn *, void *)
+FAULT_2(pending_put, const struct store_pending *, int64_t *)
+FAULT_3(pending_find, struct span, store_pending_fn *, void *)
+FAULT_4(pending_count, struct span, const char *, uint64_t *, uint64_t *)
 FAULT_3(token_find, struct span, store_token_fn *, void *)
 FAULT_2(token_put, const struct store_token *, int64_t *)
 FAULT_2(key_blocked, struct span, bool *)
@@ -83,6 +89,12 @@ wrap_store(struct fixture *f)
     f->faulty.cert_put = fault_cert_put;
     f->faulty.cert_of_request = fault_cert_of_request;
     f->faulty.certs_of_key = fault_certs_of_key;
+    f->faulty.cert_find = fault_cert_find;
+    f->faulty.cert_list = fault_cert_list;
+    f->faulty.device_get = fault_device_get;
+    f->faulty.pending_put = fault_pending_put;
+    f->faulty.pending_find = fault_pending_find;
+    f->faulty.pending_count = fault_pending_count;
     f->faulty.token_find = fault_token_find;
     f->faulty.token_put = fault_token_put;
     f->faulty.key_blocked = fault_key_blocked;

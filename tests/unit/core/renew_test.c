@@ -352,6 +352,78 @@ test_san_may_have_to_be_repeated(void **state)
     expect(BV_OK, &r);
 }
 
+/* --- the store fails at each step --- */
+
+/* want: how the request ends when the store does not fail. */
+static bool
+fails_at(unsigned at, const struct core_request *r, enum bv_err want)
+{
+    f.calls = 0;
+    f.fail_at = at;
+    f.fail_with = at % 2 ? BV_E_DISK_FULL : BV_E_IO;
+    enum bv_err err = fixture_run(&f, r);
+    bool hit = f.calls >= at;
+    f.fail_at = 0;
+    if (err != want) {
+        assert_true(hit && err == (at % 2 ? BV_E_DISK_FULL : BV_E_IO));
+        assert_true(f.reply.retry_after > 0);
+        assert_int_equal(f.reply.cert.len, 0);
+        expect(want, r);
+    }
+    return hit;
+}
+
+static void
+test_a_failing_store_and_an_ra(void **state)
+{
+    uint8_t ra_der[2048], old_der[2048];
+    bv_auto(key) struct key *ra_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    struct span ra = make_ra(ra_key, ra_der);
+    f.config.issues_per_hour = 1000;
+    (void)enrolled(key, "d1", "barn", "device", old_der);
+    unsigned at = 1;
+    for (bool hit = true; hit; at++) {
+        bv_auto(key) struct key *next = fixture_key();
+        struct core_request r = with_own(CORE_REENROLL, next, "d1", ra);
+        hit = fails_at(at, &r, BV_OK);
+    }
+    assert_true(at > 12);
+    fixture_reopen(&f); /* the audit log opens: nothing is out of step */
+}
+
+static unsigned
+num_waiting(void)
+{
+    unsigned num = 0;
+    const char *text =
+        fixture_admin(&f, "{\"verb\":\"device.pending\",\"args\":{}}");
+    while ((text = strstr(text, "\"waiting\"")) != NULL) {
+        num++;
+        text++;
+    }
+    return num;
+}
+
+static void
+test_a_failing_store_and_the_queue(void **state)
+{
+    char secret[64], cn[16];
+    fixture_token(&f, NULL, "barn", 1000, secret);
+    unsigned at = 1;
+    for (bool hit = true; hit; at++) {
+        bv_auto(key) struct key *key = fixture_key();
+        (void)snprintf(cn, sizeof cn, "d%u", at);
+        struct core_request r = ask(CORE_ENROLL, key, cn, SPAN_EMPTY);
+        r.secret = span_str(secret);
+        strcpy(r.label, "codesigning");
+        hit = fails_at(at, &r, BV_E_PENDING);
+        assert_int_equal(num_waiting(), at);
+    }
+    assert_true(at > 6);
+    fixture_reopen(&f);
+}
+
 int
 main(void)
 {
@@ -368,6 +440,8 @@ main(void)
         T(test_ra_of_no_group_replaces_nothing),
         T(test_a_server_renews_itself),
         T(test_san_may_have_to_be_repeated),
+        T(test_a_failing_store_and_an_ra),
+        T(test_a_failing_store_and_the_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
