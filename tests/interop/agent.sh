@@ -263,6 +263,7 @@ chmod 600 "$work/agent.conf"
 agents+=($!)
 check "two identities enrol beside each other's hooks" until_true 10 test -s "$work/m1.pem/cert.pem" -a -s "$work/m2.pem/cert.pem"
 check "and stand in the folder that was asked for" fits m2.pem
+# (of a sanitized one the shadow memory alone is more)
 sanitized || check "a process of two stays below 16 MB" test "$(awk '/VmRSS/ {print $2}' "/proc/${agents[-1]}/status")" -lt 16384
 
 # --- a hook that did not end well is repeated; rights are put right ---
