@@ -223,11 +223,25 @@ check_manufacturer_chain(const struct core_manufacturer *m,
                                "the certificate is not by this manufacturer");
 }
 
+/* A key may be known to be in other hands before anybody has revoked its
+ * certificates. */
+static enum bv_err
+check_key(struct core *core, const uint8_t key_hash[32],
+          const struct problem *p)
+{
+    bool blocked;
+    BV_TRY(core->store->key_blocked(core->store->ctx, span_of(key_hash, 32),
+                                    &blocked));
+    return blocked ? deny(p, BV_E_REVOKED, "the certificate's key is blocked")
+                   : BV_OK;
+}
+
 static enum bv_err
 by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
                 struct identity *id, const struct problem *p)
 {
     const struct core_manufacturer *m = find_manufacturer(core, r->trust_name);
+    uint8_t key_hash[32];
     if (m == NULL)
         return deny(p, BV_E_REFUSED, "this manufacturer is not known");
     if (cert_parse(r->peer_cert, &id->peer) != BV_OK)
@@ -236,6 +250,8 @@ by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
         return deny(p, BV_E_EXPIRED, "the manufacturer certificate expired");
     BV_TRY(check_manufacturer_chain(m, r, now, p));
     BV_TRY(check_manufacturer_crl(m, &id->peer, now, p));
+    digest_sha256(id->peer.spki.whole, key_hash);
+    BV_TRY(check_key(core, key_hash, p));
     if (names_of_subject(id->peer.subject, !m->id_from_cn, id->device) !=
             BV_OK ||
         id->device[0] == '\0')
@@ -321,19 +337,6 @@ check_own_use(struct core *core, const struct core_request *r,
     return BV_OK;
 }
 
-/* A key may be known to be in other hands before anybody has revoked its
- * certificates. */
-static enum bv_err
-check_own_key(struct core *core, const struct own_row *own,
-              const struct problem *p)
-{
-    bool blocked;
-    BV_TRY(core->store->key_blocked(core->store->ctx, SPAN_ARRAY(own->key_hash),
-                                    &blocked));
-    return blocked ? deny(p, BV_E_REVOKED, "the certificate's key is blocked")
-                   : BV_OK;
-}
-
 /* Does an RA ask for somebody else? For itself it is a device like others. A
  * CSR that cannot be read is refused later. */
 static bool
@@ -382,7 +385,7 @@ by_own_cert(struct core *core, const struct core_request *r, int64_t now,
     BV_TRY(err);
     BV_TRY(check_own(core, id, &own, p));
     BV_TRY(check_own_use(core, r, id, &own, now, p));
-    BV_TRY(check_own_key(core, &own, p));
+    BV_TRY(check_key(core, own.key_hash, p));
     BV_TRY(core->store->device_get(core->store->ctx, own.device, copy_device,
                                    &device));
     if (device.blocked)

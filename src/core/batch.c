@@ -106,6 +106,7 @@ batch_fail(struct core *core, enum bv_err err)
 {
     assert(err != BV_OK);
     log_error("a batch was undone err=%s", err_name(err));
+    core->broken |= err == BV_E_CORRUPT; /* more would only spoil more */
     err = batch_error(err);
     if (core->batch.open) {
         core->store->rollback(core->store->ctx);

@@ -544,6 +544,10 @@ handle_refuse(struct core *core, struct job *job, enum bv_err err)
     bool peer = err_fault(err) == BV_FAULT_PEER;
     bool token = err == BV_E_UNAUTHENTICATED && job->d.auth == AUDIT_AUTH_NONE;
     job->err = err;
+    if (err == BV_E_CORRUPT)
+        log_error("the database is damaged: stop, keep the file for study, and "
+                  "put back the last backup with brevet restore device=%s",
+                  job->d.device);
     if (err_fault(err) == BV_FAULT_BUG)
         log_error("refused by a check of our own detail=%s device=%s",
                   job->reply.detail, job->d.device);

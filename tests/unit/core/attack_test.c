@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "core/ca.h"
+#include "pki/digest.h"
 #include "wire/cert.h"
 #include "wire/csr.h"
 #include "wire/der.h"
@@ -591,6 +592,31 @@ test_doors_cannot_invent_devices(void **state)
     expect(BV_E_REFUSED, &r);
 }
 
+/* A factory key that got out is blocked here long before its manufacturer
+ * publishes a list. */
+static void
+test_blocked_factory_key(void **state)
+{
+    char request[200];
+    uint8_t hash[32];
+    struct cert idevid;
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r =
+        with_idevid(key, "m7", f.maker_key, f.maker, "acme");
+    assert_int_equal(cert_parse(r.peer_cert, &idevid), BV_OK);
+    digest_sha256(idevid.spki.whole, hash);
+    int len = snprintf(request, sizeof request,
+                       "{\"verb\":\"key.block\",\"args\":{\"key\":\"");
+    for (size_t i = 0; i < sizeof hash; i++)
+        len += snprintf(request + len, sizeof request - (size_t)len, "%02x",
+                        hash[i]);
+    (void)snprintf(request + len, sizeof request - (size_t)len, "\"}}");
+    expect(BV_OK, &r);
+    (void)fixture_admin(&f, request);
+    assert_non_null(strstr(f.json, "\"ok\":true"));
+    expect(BV_E_REVOKED, &r);
+}
+
 /* What a manufacturer calls its devices says nothing about devices that came
  * in otherwise, and nothing about another manufacturer's. */
 static void
@@ -840,6 +866,7 @@ main(void)
         T(test_case_makes_no_other_device),
         T(test_doors_cannot_invent_devices),
         T(test_manufacturers_keep_to_their_own),
+        T(test_blocked_factory_key),
         T(test_queue_is_not_one_clients),
         T(test_queue_has_shares),
         T(test_ipv6_counts_by_network),

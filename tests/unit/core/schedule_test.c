@@ -219,6 +219,26 @@ test_our_conflict_is_ours(void **state)
     assert_int_not_equal(f.reply.retry_after, 0);
 }
 
+static enum bv_err
+damaged(void *ctx, const struct store_cert *row)
+{
+    return BV_E_CORRUPT;
+}
+
+/* Nothing more is written into a damaged database: the process ends, and the
+ * next start checks it. */
+static void
+test_damage_ends_it(void **state)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = enrolment(key, "d1");
+    f.faulty.cert_put = damaged;
+    core_submit(f.core, 1, 7, &r);
+    signer_soft_run(&f.signer);
+    assert_int_equal(core_commit(f.core), BV_E_CORRUPT);
+    assert_int_equal(f.reply.err, BV_E_CORRUPT);
+}
+
 /* --- validity --- */
 
 /* The lifetime is what is ahead, to the last second; the backdate comes on
@@ -252,7 +272,8 @@ main(void)
         T(test_revoked_own_is_replaced), T(test_short_life_is_lived),
         T(test_clock_put_back),          T(test_revoked_without_a_clock),
         T(test_crl_that_cannot_appear),  T(test_failed_verb_fails_alone),
-        T(test_our_conflict_is_ours),    T(test_lifetime_is_ahead),
+        T(test_our_conflict_is_ours),    T(test_damage_ends_it),
+        T(test_lifetime_is_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
