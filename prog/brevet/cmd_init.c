@@ -363,10 +363,10 @@ tell(const struct install *in)
                  "The root signs only CAs. Move its key off this machine:\n"
                  "  brevet --dir %s ca export-root --out FILE\n"
                  "It must come back to sign its next CRL before %s (a year "
-                 "after the\nlast one): put the key and the setting back, "
-                 "systemctl reload brevetd, and do\n"
-                 "  brevet --dir %s crl publish root\n"
-                 "brevet status reminds you four months before.\n",
+                 "after the\nlast one):\n"
+                 "  brevet --dir %s ca crl --root-key FILE\n"
+                 "brevet status reminds you four months before; see "
+                 "offline-root.md.\n",
                  in->dir, in->dir, in->dir, in->hosts[0],
                  strrchr(in->https[0], ':'), in->dir, when, in->dir);
 }
@@ -404,16 +404,18 @@ init_main(const char *dir, int argc, char **argv)
 
 /* Beside this program, in sbin beside its bin, or as the build lays it out. */
 static int
-serve_main(const char *dir, int argc, char **argv)
+run_daemon(const char *dir, const char *more, int argc, char **argv)
 {
     static const char *const places[] = {"brevetd", "../sbin/brevetd",
                                          "../brevetd/brevetd"};
     char self[PATH_MAX], path[PATH_MAX + 32];
     char name[] = "brevetd", option[] = "--dir";
-    char *args[32] = {name, option, (char *)(uintptr_t)dir};
+    char *args[32] = {name, option, (char *)(uintptr_t)dir,
+                      (char *)(uintptr_t)more};
+    int num = more != NULL ? 4 : 3;
     ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
     for (int i = 1; i < argc && i < 28; i++)
-        args[2 + i] = argv[i];
+        args[num++] = argv[i];
     self[len < 0 ? 0 : len] = '\0';
     char *slash = strrchr(self, '/');
     if (slash != NULL)
@@ -423,8 +425,20 @@ serve_main(const char *dir, int argc, char **argv)
         (void)execv(path, args);
     }
     (void)execvp(name, args);
-    (void)fprintf(stderr, "brevet serve: brevetd is not installed\n");
+    (void)fprintf(stderr, "brevet: brevetd is not installed\n");
     return COMMAND_FAILED;
+}
+
+static int
+serve_main(const char *dir, int argc, char **argv)
+{
+    return run_daemon(dir, NULL, argc, argv);
+}
+
+static int
+check_main(const char *dir, int argc, char **argv)
+{
+    return run_daemon(dir, "--check", argc, argv);
 }
 
 const struct command cmd_init[] = {
@@ -436,5 +450,9 @@ const struct command cmd_init[] = {
      .summary = "run the server in the foreground",
      .example = "brevet --dir DIR serve\n",
      .main = serve_main},
+    {.group = "check",
+     .summary = "tell all that would stop or hamper the server",
+     .example = "brevet --dir DIR check\nbrevet --dir DIR check --json\n",
+     .main = check_main},
     {.group = NULL},
 };

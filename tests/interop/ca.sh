@@ -89,6 +89,27 @@ check "a device's certificate chains to the external root" \
     openssl verify -x509_strict -CAfile "$ext/root.crt" -untrusted "$ca/ca/issuing.crt" "$work/d1.crt"
 stop_daemon
 
+# --- a client's certificate by the root itself ---
+# TLS takes it, for the root is ours; core knows only what is in the inventory.
+stop_daemon
+ca=$work/direct
+install_brevet
+start_daemon
+openssl pkey -in "$ca/ca/root.key" -passin "file:$work/passphrase" -out "$work/direct.key"
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=intruder -keyout "$work/intruder.key" \
+    -out "$work/intruder.csr" 2>/dev/null
+openssl x509 -req -in "$work/intruder.csr" -CA "$root" -CAkey "$work/direct.key" -set_serial 0x42112233445566778899aabbccddeeff00 \
+    -days 30 -extfile <(printf 'basicConstraints=CA:FALSE\nkeyUsage=digitalSignature\nextendedKeyUsage=clientAuth\n') \
+    -out "$work/intruder.crt" 2>/dev/null
+new_csr intruder
+direct() { post "$1" "$work/intruder.b64" --cert "$work/intruder.crt" --key "$work/intruder.key"; }
+direct simpleenroll
+equal "a certificate the root signed past the inventory enrols nothing" 401 "$status"
+direct simplereenroll
+refuse "and renews nothing" test "$status" = 200
+check "the log says that it was not issued here" grep -q 'not issued here' "$work/brevetd.log"
+stop_daemon
+
 # --- an own root that leaves and comes back ---
 ca=$work/own
 install_brevet
