@@ -6,7 +6,7 @@ _brevetd() {
     case $prev in
     --dir | -d) COMPREPLY=($(compgen -d -- "$cur")) ;;
     --config | -c) COMPREPLY=($(compgen -f -- "$cur")) ;;
-    *) COMPREPLY=($(compgen -W "--dir --config --check --foreground --print-config-reference --version --help" -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -W "--dir --config --check --json --foreground --print-config-reference --version --help" -- "$cur")) ;;
     esac
 }
 complete -F _brevetd brevetd

@@ -210,23 +210,55 @@ check_key(const struct config *config, size_t i, char *problem)
     return check_secret(path, problem);
 }
 
+struct modes {
+    const struct config *config;
+    files_mode_fn *found; /* NULL: the first problem ends it */
+    void *user;
+    char *problem;
+};
+
+static enum bv_err
+step(const struct modes *m, enum bv_err err)
+{
+    if (err == BV_OK || m->found == NULL)
+        return err;
+    m->found(m->user, m->problem);
+    return BV_OK;
+}
+
+static enum bv_err
+check_secret_named(const struct modes *m, const char *name)
+{
+    char path[CONFIG_PATH_MAX];
+    BV_TRY(config_path(m->config, name, path));
+    return step(m, check_secret(path, m->problem));
+}
+
+enum bv_err
+files_each_mode(const struct files *files, files_mode_fn *found, void *user,
+                char *problem)
+{
+    static const struct {
+        const char *name;
+        mode_t forbidden;
+    } folders[] = {{".", 022}, {"ca", 022}, {"db", 077}, {"run", 022}};
+    const struct config *config = files->config;
+    const struct modes m = {config, found, user, problem};
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        BV_TRY(step(&m, check_directory(config, folders[i].name,
+                                        folders[i].forbidden, problem)));
+    for (size_t i = 0; i < config->core.num_cas; i++)
+        BV_TRY(step(&m, check_key(config, i, problem)));
+    BV_TRY(check_secret_named(&m, "ca/log.key"));
+    return config->passphrase_from == CONFIG_SECRET_FILE
+               ? check_secret_named(&m, config->passphrase_name)
+               : BV_OK;
+}
+
 enum bv_err
 files_check_modes(const struct files *files, char *problem)
 {
-    const struct config *config = files->config;
-    char path[CONFIG_PATH_MAX];
-    BV_TRY(check_directory(config, ".", 022, problem));
-    BV_TRY(check_directory(config, "ca", 022, problem));
-    BV_TRY(check_directory(config, "db", 077, problem));
-    BV_TRY(check_directory(config, "run", 022, problem));
-    for (size_t i = 0; i < config->core.num_cas; i++)
-        BV_TRY(check_key(config, i, problem));
-    BV_TRY(config_path(config, "ca/log.key", path));
-    BV_TRY(check_secret(path, problem));
-    if (config->passphrase_from != CONFIG_SECRET_FILE)
-        return BV_OK;
-    BV_TRY(config_path(config, config->passphrase_name, path));
-    return check_secret(path, problem);
+    return files_each_mode(files, NULL, NULL, problem);
 }
 
 /* --- what the signer wants kept --- */
@@ -332,14 +364,12 @@ passphrase_path(const struct config *config, char path[CONFIG_PATH_MAX],
     return n < 0 || n >= CONFIG_PATH_MAX ? BV_E_TOO_LARGE : BV_OK;
 }
 
-static enum bv_err
-add_passphrase(const struct files *files, int fd, char *problem)
+enum bv_err
+files_passphrase(const struct files *files, char ret[FILES_SECRET_MAX],
+                 char *problem)
 {
-    const struct config *config = files->config;
-    if (config->passphrase_from == CONFIG_SECRET_PROMPT)
-        return bundle_add(fd, "passphrase", span_str(files->typed));
     char path[CONFIG_PATH_MAX];
-    BV_TRY(passphrase_path(config, path, problem));
+    BV_TRY(passphrase_path(files->config, path, problem));
     auto_content content = {0};
     enum bv_err err = read_file(path, &content, problem);
     if (err == BV_E_NOT_FOUND)
@@ -351,7 +381,22 @@ add_passphrase(const struct files *files, int fd, char *problem)
         len++;
     if (len == 0 || len >= FILES_SECRET_MAX)
         return bad(problem, "the first line of %s is empty or too long", path);
-    return bundle_add(fd, "passphrase", span_of(content.data, len));
+    memcpy(ret, content.data, len);
+    ret[len] = '\0';
+    return BV_OK;
+}
+
+static enum bv_err
+add_passphrase(const struct files *files, int fd, char *problem)
+{
+    char secret[FILES_SECRET_MAX];
+    if (files->config->passphrase_from == CONFIG_SECRET_PROMPT)
+        return bundle_add(fd, "passphrase", span_str(files->typed));
+    enum bv_err err = files_passphrase(files, secret, problem);
+    if (err == BV_OK)
+        err = bundle_add(fd, "passphrase", span_str(secret));
+    explicit_bzero(secret, sizeof(secret));
+    return err;
 }
 
 /* --- bundles --- */

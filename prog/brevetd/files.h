@@ -37,6 +37,15 @@ void files_done(struct files *files);
  * only their owner reads. BAD_CONFIG with what to do in ret_problem. */
 enum bv_err files_check_modes(const struct files *files,
                               char *ret_problem) BV_CHECKED;
+/* files_each_mode does the same and hands every problem to found, not only
+ * the first. */
+typedef void files_mode_fn(void *user, const char *problem);
+enum bv_err files_each_mode(const struct files *files, files_mode_fn *found,
+                            void *user, char *ret_problem) BV_CHECKED;
+/* files_passphrase reads the passphrase's first line; the caller wipes it. */
+enum bv_err files_passphrase(const struct files *files,
+                             char ret[FILES_SECRET_MAX],
+                             char *ret_problem) BV_CHECKED;
 /* files_prompt asks for the passphrase on the terminal, where the
  * configuration wants that; else does nothing. */
 enum bv_err files_prompt(struct files *files, char *ret_problem) BV_CHECKED;

@@ -7,6 +7,7 @@
 
 #include "base/auto.h"
 #include "prog/brevetd/parent.h"
+#include "prog/brevetd/program.h"
 #include "prog/config/config.h"
 
 #define DIR_DEFAULT  "/var/lib/brevet"
@@ -18,6 +19,7 @@ static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
     {"dir", required_argument, NULL, 'd'},
     {"check", no_argument, NULL, 'k'},
+    {"json", no_argument, NULL, 'j'},
     {"foreground", no_argument, NULL, 'f'},
     {"print-config-reference", no_argument, NULL, OPT_REFERENCE},
     {"version", no_argument, NULL, 'V'},
@@ -28,25 +30,27 @@ static const struct option options[] = {
 static int
 usage(FILE *out, int status)
 {
-    (void)fputs("usage: brevetd [--dir DIR] [--config FILE] [--check]\n"
-                "\n"
-                "  --dir DIR       the installation (" DIR_DEFAULT ")\n"
-                "  --config FILE   its configuration (DIR/brevet.conf, else\n"
-                "                  " CONF_DEFAULT ")\n"
-                "  --check         check everything a start would, then end\n"
-                "  --foreground    stay in the foreground (it always does)\n"
-                "  --print-config-reference\n"
-                "                  list every setting\n"
-                "  --version, --help\n"
-                "\n"
-                "SIGHUP reloads, SIGTERM finishes open requests and ends.\n",
-                out);
+    (void)fputs(
+        "usage: brevetd [--dir DIR] [--config FILE] [--check [--json]]\n"
+        "\n"
+        "  --dir DIR       the installation (" DIR_DEFAULT ")\n"
+        "  --config FILE   its configuration (DIR/brevet.conf, else\n"
+        "                  " CONF_DEFAULT ")\n"
+        "  --check         tell all that would stop or hamper a start\n"
+        "  --json          ... as JSON\n"
+        "  --foreground    stay in the foreground (it always does)\n"
+        "  --print-config-reference\n"
+        "                  list every setting\n"
+        "  --version, --help\n"
+        "\n"
+        "SIGHUP reloads, SIGTERM finishes open requests and ends.\n",
+        out);
     return status;
 }
 
 struct arguments {
     const char *config, *dir;
-    bool check;
+    bool check, json;
 };
 
 /* parse: -1 to go on, else the exit status. */
@@ -64,6 +68,9 @@ parse(int argc, char **argv, struct arguments *ret)
             break;
         case 'k':
             ret->check = true;
+            break;
+        case 'j':
+            ret->json = true;
             break;
         case 'f':
             break;
@@ -85,7 +92,7 @@ parse(int argc, char **argv, struct arguments *ret)
 static int
 as_daemon(int argc, char **argv)
 {
-    struct arguments args = {NULL, DIR_DEFAULT, false};
+    struct arguments args = {NULL, DIR_DEFAULT, false, false};
     char path[CONFIG_PATH_MAX];
     int status = parse(argc, argv, &args);
     if (status >= 0)
@@ -100,7 +107,7 @@ as_daemon(int argc, char **argv)
         args.config = access(path, F_OK) == 0 || access(CONF_DEFAULT, F_OK) != 0
                           ? path
                           : CONF_DEFAULT;
-    return args.check ? parent_check(args.config, args.dir)
+    return args.check ? program_check(args.config, args.dir, args.json)
                       : parent_run(args.config, args.dir);
 }
 

@@ -18,7 +18,6 @@
 #include "prog/brevetd/notify.h"
 #include "prog/brevetd/program.h"
 #include "prog/brevetd/restart.h"
-#include "prog/brevetd/usable.h"
 #include "prog/config/rekey.h"
 
 /* How long doors may finish their requests, then the others their work. */
@@ -515,45 +514,3 @@ parent_run(const char *config_path, const char *dir)
 }
 
 /* The signer's program says what is wrong with them. */
-static enum bv_err
-try_keys(struct parent *p)
-{
-    bv_auto_close int program = -1;
-    bv_auto_close int bundle = -1;
-    int status;
-    BV_TRY(program_open(PROC_SIGNER, &program, p->problem));
-    BV_TRY(files_bundle(&p->files, PROC_SIGNER, &bundle, p->problem));
-    BV_TRY(spawn_wait(program, USABLE_OPTION, bundle, &status));
-    p->problem[0] = '\0';
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? BV_OK
-                                                         : BV_E_BAD_CONFIG;
-}
-
-static enum bv_err
-try_users(struct parent *p)
-{
-    family_init(&p->family, &p->files, &p->listen);
-    return family_users(&p->family, &p->files, p->problem);
-}
-
-int
-parent_check(const char *config_path, const char *dir)
-{
-    struct parent p = {.config_path = config_path, .dir = dir};
-    log_open("brevetd", LOG_LEVEL_ERROR); /* one answer, on standard output */
-    enum bv_err err = read_and_check(&p, &p.files);
-    if (err == BV_OK)
-        err = try_users(&p);
-    if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)
-        err = try_bundles(&p, &p.files);
-    if (err == BV_OK && p.files.config->passphrase_from != CONFIG_SECRET_PROMPT)
-        err = try_keys(&p);
-    if (err != BV_OK) {
-        if (p.problem[0] != '\0')
-            (void)fprintf(stderr, "brevetd: %s\n", p.problem);
-        return 1;
-    }
-    files_done(&p.files);
-    (void)printf("%s is valid\n", config_path);
-    return 0;
-}

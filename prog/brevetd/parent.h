@@ -7,7 +7,5 @@
 /* parent_run serves the installation until SIGTERM or SIGINT; returns the exit
  * status. SIGHUP reloads. */
 int parent_run(const char *config_path, const char *dir);
-/* parent_check reads and checks everything as a start would, and says so. */
-int parent_check(const char *config_path, const char *dir);
 
 #endif

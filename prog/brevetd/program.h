@@ -13,4 +13,8 @@
 enum bv_err program_open(enum proc_role role, int *ret_fd,
                          char ret_problem[FILES_PROBLEM_MAX]) BV_CHECKED;
 
+/* program_check becomes brevetd-check: returns with the exit status only when
+ * that is not there. */
+int program_check(const char *config_path, const char *dir, bool as_json);
+
 #endif

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/auto.h"
@@ -76,25 +75,6 @@ child(int program, int fd, const char *role_text, const struct identity *who,
     }
     (void)fexecve(PROGRAM_FD, argv, env);
     _exit(72);
-}
-
-enum bv_err
-spawn_wait(int program, const char *option, int fd, int *ret_status)
-{
-    pid_t pid = fork();
-    if (pid < 0)
-        return BV_E_NO_MEMORY;
-    if (pid == 0) {
-        char name[] = "brevetd",
-             *argv[] = {name, (char *)(uintptr_t)option, NULL};
-        arrange(program, fd);
-        (void)fexecve(PROGRAM_FD, argv, environ);
-        _exit(72);
-    }
-    while (waitpid(pid, ret_status, 0) < 0)
-        if (errno != EINTR)
-            return BV_E_IO;
-    return BV_OK;
 }
 
 enum bv_err

@@ -27,9 +27,4 @@ enum bv_err spawn_role(int program, enum proc_role role, unsigned index,
                        const struct identity *who, pid_t *ret_pid,
                        int *ret_fd) BV_CHECKED;
 
-/* spawn_wait runs a program with one option and fd as its SPAWN_FD, until it
- * ends. It keeps the caller's user and environment. */
-enum bv_err spawn_wait(int program, const char *option, int fd,
-                       int *ret_status) BV_CHECKED;
-
 #endif
