@@ -60,6 +60,13 @@ check_room(struct work *w, const struct store_pending *row)
     return BV_OK;
 }
 
+/* A claim code may have come in the CSR; only its hash is kept. */
+static bool
+holds_code(const struct work *w)
+{
+    return w->id.has_token && w->r->secret.len == 0;
+}
+
 static enum bv_err
 put_pending(struct work *w)
 {
@@ -69,7 +76,7 @@ put_pending(struct work *w)
         .digest = SPAN_ARRAY(w->job->d.pending_digest),
         .source = SPAN_ARRAY(source),
         .state = STORE_PENDING_WAITING,
-        .csr = w->r->csr,
+        .csr = holds_code(w) ? SPAN_EMPTY : w->r->csr,
         .created_at = w->now,
     };
     rates_net(w->r->peer, row.net);

@@ -283,6 +283,32 @@ test_code_in_the_csr(void **state)
     expect(BV_E_RATE_LIMITED, &r);
 }
 
+/* A code for a profile that waits for an operator: only its hash is kept. */
+static void
+test_code_in_the_csr_is_not_kept(void **state)
+{
+    char secret[64], command[200];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_profile(&f, "device")->binding = PROFILE_BINDING_SECRET;
+    fixture_profile(&f, "client")->binding = PROFILE_BINDING_IGNORE;
+    fixture_profile(&f, "client")->approval = true;
+    const char *at = strstr(
+        fixture_admin(&f, "{\"verb\":\"token.create\",\"args\":{\"device\":"
+                          "\"d1\",\"profile\":\"client\"}}"),
+        "\"secret\":\"");
+    assert_non_null(at);
+    assert_int_equal(sscanf(at, "\"secret\":\"%63[^\"]", secret), 1);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, span_str(secret),
+                                 csr_buf, sizeof csr_buf));
+    expect(BV_E_PENDING, &r);
+    (void)snprintf(command, sizeof command,
+                   "test $(cat %%s/brevet.db* | grep -ac d1) -gt 0 && "
+                   "! cat %%s/brevet.db* | grep -aq -- %s",
+                   secret);
+    assert_int_equal(fixture_shell(&f, command), 0);
+}
+
 static struct core_request
 renewal(struct key *key, const char *cn, struct span old)
 {
@@ -742,6 +768,7 @@ main(void)
         T(test_listed_key),
         T(test_binding),
         T(test_code_in_the_csr),
+        T(test_code_in_the_csr_is_not_kept),
         T(test_renew),
         T(test_renew_expired),
         T(test_manufacturer),
