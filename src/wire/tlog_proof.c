@@ -174,8 +174,11 @@ tlog_proof_parse(struct span text, struct tlog_proof *ret_proof)
     if (!span_eq_str(line, PROOF_HEAD))
         return BV_E_BAD_MESSAGE;
     BV_TRY(proof_line(&text, &line));
-    if (after_key(line, "extra ", &p->extra))
+    if (after_key(line, "extra ", &p->extra)) {
+        if (p->extra.len == 0) /* none is written by leaving the line out */
+            return BV_E_BAD_MESSAGE;
         BV_TRY(proof_line(&text, &line));
+    }
     if (!after_key(line, "index ", &value))
         return BV_E_BAD_MESSAGE;
     BV_TRY(tlog_decimal_decode(value, &p->index));

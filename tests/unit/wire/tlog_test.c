@@ -113,6 +113,7 @@ test_proof(void **state)
         "c2sp.org/tlog-proof@v1\nindex 1\nAAAA\n\n" CHECKPOINT "\n" LINE,
         "c2sp.org/tlog-proof@v1\nindex 1\n" ROOT "\n",
         "c2sp.org/tlog-proof@v1\nindex 1\n\n" CHECKPOINT,
+        "c2sp.org/tlog-proof@v1\nextra \nindex 1\n\n" CHECKPOINT "\n" LINE,
     };
     static struct tlog_proof proof, back;
     char buf[1024];
