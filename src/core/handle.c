@@ -549,8 +549,8 @@ handle_refuse(struct core *core, struct job *job, enum bv_err err)
                   "put back the last backup with brevet restore device=%s",
                   job->d.device);
     if (err_fault(err) == BV_FAULT_BUG)
-        log_error("refused by a check of our own detail=%s device=%s",
-                  job->reply.detail, job->d.device);
+        log_error("refused by a check of our own request_id=%s detail=\"%s\"",
+                  job->request_id, job->reply.detail);
     if (peer)
         core->stats.refused++;
     else

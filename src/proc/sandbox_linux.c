@@ -127,7 +127,6 @@ static const int calls_all[] = {
     SCMP_SYS(epoll_wait),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
-    SCMP_SYS(fcntl),
     SCMP_SYS(fstat),
     SCMP_SYS(futex),
     SCMP_SYS(getpid),
@@ -178,19 +177,18 @@ static const int calls_door[] = {
 
 /* Core: SQLite's files, the published files, the control socket. */
 static const int calls_core[] = {
-    SCMP_SYS(accept4),    SCMP_SYS(access),          SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2), SCMP_SYS(fallocate),       SCMP_SYS(fchmod),
-    SCMP_SYS(fchown),     SCMP_SYS(fdatasync),       SCMP_SYS(flock),
-    SCMP_SYS(fstatfs),    SCMP_SYS(fsync),           SCMP_SYS(ftruncate),
-    SCMP_SYS(getcwd),     SCMP_SYS(getdents64),      SCMP_SYS(getsockopt),
-    SCMP_SYS(lstat),      SCMP_SYS(mkdir),           SCMP_SYS(msync),
-    SCMP_SYS(open),       SCMP_SYS(openat),          SCMP_SYS(pwrite64),
-    SCMP_SYS(pwritev),    SCMP_SYS(readlink),        SCMP_SYS(readlinkat),
-    SCMP_SYS(rename),     SCMP_SYS(renameat),        SCMP_SYS(renameat2),
-    SCMP_SYS(stat),       SCMP_SYS(statfs),          SCMP_SYS(statx),
-    SCMP_SYS(umask),      SCMP_SYS(unlink),          SCMP_SYS(unlinkat),
-    SCMP_SYS(fadvise64),  SCMP_SYS(setsockopt),      SCMP_SYS(link),
-    SCMP_SYS(utimensat),  SCMP_SYS(sync_file_range),
+    SCMP_SYS(accept4),    SCMP_SYS(access),     SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2), SCMP_SYS(fallocate),  SCMP_SYS(fchmod),
+    SCMP_SYS(fchown),     SCMP_SYS(fdatasync),  SCMP_SYS(flock),
+    SCMP_SYS(fstatfs),    SCMP_SYS(fsync),      SCMP_SYS(ftruncate),
+    SCMP_SYS(getcwd),     SCMP_SYS(getdents64), SCMP_SYS(getsockopt),
+    SCMP_SYS(lstat),      SCMP_SYS(mkdir),      SCMP_SYS(msync),
+    SCMP_SYS(open),       SCMP_SYS(openat),     SCMP_SYS(pwrite64),
+    SCMP_SYS(pwritev),    SCMP_SYS(readlink),   SCMP_SYS(readlinkat),
+    SCMP_SYS(rename),     SCMP_SYS(renameat),   SCMP_SYS(renameat2),
+    SCMP_SYS(stat),       SCMP_SYS(statfs),     SCMP_SYS(statx),
+    SCMP_SYS(umask),      SCMP_SYS(unlink),     SCMP_SYS(unlinkat),
+    SCMP_SYS(fadvise64),  SCMP_SYS(setsockopt), SCMP_SYS(sync_file_range),
 };
 
 /* Harmless questions libraries ask before they cope with the answer "no".
@@ -258,6 +256,21 @@ allow_ioctl(scmp_filter_ctx ctx)
                : BV_OK;
 }
 
+/* Not F_SETOWN and F_SETSIG, which send any signal to any process of the same
+ * user. The kernel looks at 32 bits of the command. */
+static enum bv_err
+allow_fcntl(scmp_filter_ctx ctx)
+{
+    static const unsigned commands[] = {
+        F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD,  F_GETFL,
+        F_SETFL, F_GETLK,         F_SETLK, F_SETLKW, F_GET_SEALS,
+    };
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+        BV_TRY(allow_if(ctx, SCMP_SYS(fcntl),
+                        SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, commands[i])));
+    return BV_OK;
+}
+
 /* Memory is never writable and executable, nor made executable. */
 static enum bv_err
 allow_memory(scmp_filter_ctx ctx)
@@ -302,6 +315,7 @@ fill(scmp_filter_ctx ctx, enum proc_role role)
 {
     BV_TRY(allow(ctx, calls_all, sizeof(calls_all) / sizeof(calls_all[0])));
     BV_TRY(allow_memory(ctx));
+    BV_TRY(allow_fcntl(ctx));
     /* abort(3) signals this process; no other is within reach. */
     BV_TRY(allow_if(ctx, SCMP_SYS(tgkill),
                     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0)));

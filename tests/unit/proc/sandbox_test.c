@@ -100,6 +100,21 @@ try_parents_limits(void)
     return prlimit(getppid(), RLIMIT_NOFILE, &none, NULL) == 0 ? DONE : DENIED;
 }
 
+/* A descriptor's signals may go to any process of the same user. */
+static enum outcome
+try_signals(void)
+{
+    return fcntl(0, F_SETOWN, getppid()) == 0 ? DONE : DENIED;
+}
+
+static enum outcome
+try_descriptors(void)
+{
+    int flags = fcntl(0, F_GETFL), copy = fcntl(0, F_DUPFD_CLOEXEC, 3);
+    return flags >= 0 && copy >= 3 && fcntl(0, F_SETFL, flags) == 0 ? DONE
+                                                                    : DENIED;
+}
+
 static enum outcome
 try_own_limits(void)
 {
@@ -140,6 +155,8 @@ nobody_starts_programs_or_writes_code(void **state)
         assert_int_equal(in_role(roles[i], try_socket), DENIED);
         assert_int_equal(in_role(roles[i], try_parents_limits), KILLED);
         assert_int_equal(in_role(roles[i], try_own_limits), DONE);
+        assert_int_equal(in_role(roles[i], try_signals), KILLED);
+        assert_int_equal(in_role(roles[i], try_descriptors), DONE);
     }
 }
 
