@@ -56,7 +56,25 @@ new_crl() { openssl ca -config "$maker/openssl.cnf" -gencrl -out "$maker/maker.c
 idevid m1 && idevid m2 && idevid m3 || bail "no device certificates"
 openssl ca -config "$maker/openssl.cnf" -revoke "$work/m1-idevid.crt" 2>/dev/null && new_crl || bail "no CRL"
 
-install_brevet "manufacturer \"acme\" {
+# a manufacturer with a CA below its root: what is configured is the root alone
+make_root deep "/CN=Deep Maker" || bail "no second manufacturer"
+key_and_csr() { # NAME SUBJECT
+    openssl req -config "$maker/openssl.cnf" -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
+        -subj "$2" -keyout "$maker/$1.key" -out "$maker/$1.csr" 2>/dev/null
+}
+by() { # NAME EXTENSIONS CA
+    openssl x509 -req -in "$maker/$1.csr" -CA "$maker/$3.crt" -CAkey "$maker/$3.key" -CAcreateserial -days 365 \
+        -extfile "$maker/openssl.cnf" -extensions "$2" -out "$maker/$1.crt" 2>/dev/null
+}
+key_and_csr plant "/CN=Deep Plant" && by plant root deep && key_and_csr d1 "/serialNumber=d1" && by d1 device plant ||
+    bail "no chain of a manufacturer"
+cat "$maker/d1.crt" "$maker/plant.crt" >"$work/d1-idevid.crt" && cp "$maker/d1.key" "$work/d1-idevid.key"
+
+install_brevet "manufacturer \"deep\" {
+    certificates = \"$maker/deep.crt\"
+    group = \"deep\"
+}
+manufacturer \"acme\" {
     certificates = \"$maker/ca.crt\"
     crl = \"$maker/maker.crl\"
     group = \"acme\"
@@ -74,6 +92,11 @@ reload() { kill -HUP "$daemon"; }
 
 born m2
 equal "a device that is not listed enrols" 200 "$status"
+born d1
+equal "one below the manufacturer's root enrols with the chain it shows" 200 "$status"
+cp "$maker/d1.crt" "$work/d1-idevid.crt"
+born d1
+equal "and not without" 000 "$status"
 born m1
 equal "a listed one does not" 403 "$status"
 check "the log says why" grep -q 'revoked this certificate' "$work/brevetd.log"
