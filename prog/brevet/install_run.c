@@ -131,7 +131,7 @@ open_core(struct first_run *r)
                                      .files_changed = ignore_files};
     char path[CONFIG_PATH_MAX];
     BV_TRY(config_path(r->config, "db/status.map", path));
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return BV_E_IO;
     return core_new(&r->config->core, &r->store, fd, &calls, &r->core,

@@ -48,7 +48,7 @@ write_file(const struct export *x, const char *name, struct span bytes)
         return BV_E_TOO_LARGE;
     BV_TRY(make_parents(path, strlen(x->dir) + 1));
     bv_auto_close int fd =
-        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0)
         return BV_E_IO;
     while (bytes.len > 0) {

@@ -83,7 +83,8 @@ static enum bv_err
 open_file(struct crl_file *f)
 {
     crl_file_close(f);
-    f->fd = open(f->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    f->fd = open(f->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+                 0644);
     /* public, whatever the umask */
     return f->fd >= 0 && fchmod(f->fd, 0644) == 0 ? BV_OK : io_error();
 }

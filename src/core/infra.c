@@ -325,7 +325,7 @@ write_durably(const char *path, mode_t mode, struct span text)
     (void)snprintf(temp, sizeof temp, "%s.new", path);
     (void)snprintf(copy, sizeof copy, "%s", path);
     bv_auto_close int fd =
-        open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+        open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
     if (fd < 0 || fchmod(fd, mode) != 0)
         return BV_E_IO;
     if (write(fd, text.data, text.len) != (ssize_t)text.len || fsync(fd) != 0)
