@@ -337,6 +337,16 @@ tell_fingerprint(const char *dir)
         "\nThe root's SHA-256 fingerprint, for devices to pin:\n  %s\n", hex);
 }
 
+/* See ARCHITECTURE, "Ed25519 CAs". */
+static void
+tell_limit(const struct install *in)
+{
+    if (in->ca.alg == ALG_KEY_ED25519)
+        (void)printf("\nThe issuing CA has an Ed25519 key: its CRL may not be "
+                     "longer than 64 kB, about\n1,200 revoked certificates at "
+                     "one time. For a larger fleet take --ca-alg p256.\n");
+}
+
 static void
 tell(const struct install *in)
 {
@@ -397,6 +407,7 @@ init_main(const char *dir, int argc, char **argv)
         tell_external(&r.install);
     else
         tell(&r.install);
+    tell_limit(&r.install);
     return COMMAND_OK;
 }
 

@@ -206,6 +206,17 @@ check_crl(struct look *l, size_t i)
                                               : "runs out before long");
 }
 
+/* ARCHITECTURE, "Ed25519 CAs". */
+static void
+check_kind(struct look *l, size_t i, const struct cert *cert)
+{
+    if (cert->spki.alg == ALG_KEY_ED25519 && !l->config->cas[i].offline)
+        examine_warn(l->e,
+                     "ca \"%s\" has an Ed25519 key: its CRL may not be longer "
+                     "than 64 kB, about 1,200 revoked certificates",
+                     l->config->cas[i].name);
+}
+
 static void
 check_ca(struct look *l, size_t i, struct looked *ca)
 {
@@ -217,6 +228,7 @@ check_ca(struct look *l, size_t i, struct looked *ca)
     if (!l->config->cas[i].offline)
         check_key(l, name, l->config->ca_files[i].key + strlen("file:"),
                   cert.spki.whole);
+    check_kind(l, i, &cert);
     check_responder(l, i, &cert);
     check_crl(l, i);
 }

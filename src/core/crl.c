@@ -173,6 +173,12 @@ give_up(struct core *core, struct job *job, enum bv_err err)
     struct issuer *issuer = core_issuer_of_id(core, m->file.issuer);
     log_error("a CRL could not be published number=%llu err=%s",
               (unsigned long long)m->file.number, err_name(err));
+    if (err == BV_E_TOO_LARGE && m->file.sig == ALG_SIG_ED25519)
+        log_error("the CRL of an Ed25519 CA is full and its last one will run "
+                  "out entries=%llu todo=\"issue from a CA with another kind "
+                  "of key; what this one issued leaves the list as it "
+                  "expires\"",
+                  (unsigned long long)m->file.num);
     (void)unlink(m->file.path);
     if (issuer != NULL) {
         issuer->crl_busy = false;

@@ -20,6 +20,12 @@ check "while it is served too" start_daemon
 check "its own addresses are not in its way" look
 stop_daemon
 
+"$bin_brevet" init --dir "$work/ed" --name Ed --host localhost --https 127.0.0.1:0 --http 127.0.0.1:0 --ca-alg ed25519 \
+    --passphrase-file "$work/passphrase" "${one_user[@]}" >"$work/ed.log" 2>&1
+check "init says what an Ed25519 CA cannot do" grep -q '64 kB' "$work/ed.log"
+"$bin_brevet" --dir "$work/ed" check --json >"$work/json"
+check "and so does check" told warnings '64 kB'
+
 # --- several faults at once ---
 chmod 644 "$ca/ca/issuing.key"
 chmod 755 "$ca/db"
