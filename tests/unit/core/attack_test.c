@@ -30,13 +30,7 @@ teardown(void **state)
     return 0;
 }
 
-#define expect(err, r)                                                         \
-    do {                                                                       \
-        enum bv_err got_ = fixture_run(&f, r);                                 \
-        if (got_ != (err))                                                     \
-            fail_msg("%d: got %s (%s), want %s", __LINE__, err_name(got_),     \
-                     f.reply.detail, err_name(err));                           \
-    } while (0)
+#define expect(err, r) fixture_expect(&f, err, r, __LINE__)
 
 static struct core_request
 with_secret(struct key *key, const char *cn, const char *secret)

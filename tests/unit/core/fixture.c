@@ -342,6 +342,16 @@ fixture_run(struct fixture *f, const struct core_request *request)
     return f->reply.err;
 }
 
+void
+fixture_expect(struct fixture *f, enum bv_err want,
+               const struct core_request *request, int line)
+{
+    enum bv_err got = fixture_run(f, request);
+    if (got != want)
+        fail_msg("%d: got %s (%s), want %s", line, err_name(got),
+                 f->reply.detail, err_name(want));
+}
+
 const char *
 fixture_admin(struct fixture *f, const char *request)
 {

@@ -62,6 +62,10 @@ struct span fixture_ca(const char *profile, const char *cn, struct key *key,
 
 /* fixture_run submits and drives until the answer is there. */
 enum bv_err fixture_run(struct fixture *f, const struct core_request *request);
+/* fixture_expect does it and fails the test of this line when the end is
+ * another. */
+void fixture_expect(struct fixture *f, enum bv_err want,
+                    const struct core_request *request, int line);
 /* fixture_settle lets signer and commits come to rest, and ticks. */
 void fixture_settle(struct fixture *f);
 void fixture_tick(struct fixture *f);
