@@ -1,6 +1,7 @@
 #!/bin/bash
 # A Mosquitto broker that lets in who has a certificate of ours, until it is
-# revoked and the broker has read the new CRL.
+# revoked and the broker has read the new CRL. Its own certificate is kept by
+# brevet-agent, key and chain in one file, and reloaded by the agent's hook.
 . "$(dirname "$0")/lib.sh"
 PATH=$PATH:/usr/sbin
 need mosquitto mosquitto_pub openssl curl jq
@@ -9,13 +10,24 @@ broker=
 stop_broker() { [ -z "$broker" ] || { kill "$broker" && wait "$broker"; } 2>/dev/null; }
 trap 'stop_broker; cleanup' EXIT
 
-install_brevet
+install_brevet 'label "broker" {
+    profile = "server"
+}'
 start_daemon
 for name in m1 m2; do enroll "$name" || bail "no certificate for $name"; done
-new_csr broker -subj /CN=localhost -addext subjectAltName=DNS:localhost
-openssl req -inform DER -in "$work/broker.der" -out "$work/broker.csr"
-check "the broker's certificate" brevet cert issue --profile server --csr "$work/broker.csr" --out "$work/broker.crt"
-cat "$issuing" >>"$work/broker.crt"
+agent() {
+    "$build/prog/brevet-agent/brevet-agent" "$@" --dir "$work/broker" --install-cert "$work/broker.pem" \
+        --install-key "$work/broker.pem" --hook "kill -HUP \$(cat $work/broker.pid)"
+}
+token --device localhost --profile server >"$work/broker.code"
+chmod 600 "$work/broker.code"
+: >"$work/broker.pid" # none yet
+agent enroll --url "$est/broker" --id localhost --claim-code-file "$work/broker.code" \
+    --ca-fingerprint "$(openssl x509 -in "$root" -noout -fingerprint -sha256 | cut -d= -f2)" >"$work/check.log" 2>&1
+ok $? "the broker's certificate, by brevet-agent" "$(tail -n 1 "$work/check.log")"
+equal "one file has key, certificate and issuing CA" "PRIVATE KEY CERTIFICATE CERTIFICATE" \
+    "$(sed -n 's/-----BEGIN \(.*\)-----/\1/p' "$work/broker.pem" | paste -sd ' ')"
+equal "for its owner only" 600 "$(stat -c %a "$work/broker.pem")"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=m1 \
     -keyout "$work/foreign.key" -out "$work/foreign.crt" 2>/dev/null
 
@@ -33,8 +45,8 @@ chmod 755 "$work"
 cat >"$work/mosquitto.conf" <<CONF
 listener $port 127.0.0.1
 cafile $work/trust.pem
-certfile $work/broker.crt
-keyfile $work/broker.key
+certfile $work/broker.pem
+keyfile $work/broker.pem
 crlfile $work/crls.pem
 require_certificate true
 use_identity_as_username true
@@ -42,6 +54,7 @@ user root
 CONF
 mosquitto -c "$work/mosquitto.conf" >"$work/mosquitto.out" 2>&1 &
 broker=$!
+echo "$broker" >"$work/broker.pid"
 publish() { # CERT or nothing
     local key=${1:+--key $work/$1.key}
     # shellcheck disable=SC2086
@@ -63,5 +76,17 @@ shut_out() { ! publish m1; }
 until_true 10 shut_out
 ok $? "the broker refuses the revoked device"
 check "and still takes the other" publish m2
+
+# --- the broker's certificate is renewed ---
+shown() { # the serial the broker shows
+    openssl s_client -connect "localhost:$port" -CAfile "$root" </dev/null 2>/dev/null | openssl x509 -noout -serial
+}
+before=$(shown)
+check "brevet-agent renews the broker's certificate" agent renew --force
+new=$(openssl x509 -in "$work/broker/cert.pem" -noout -serial)
+refuse "with another serial" test "$new" = "$before"
+reloaded() { [ "$(shown)" = "$new" ]; }
+check "the hook makes the broker use it" until_true 10 reloaded
+check "a device publishes on" publish m2
 
 finish
