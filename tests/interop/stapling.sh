@@ -78,6 +78,7 @@ check "the daemon staples" until_true 10 stapled "$https_port"
 ask "$https_port"
 first=$(when This)
 signer=$(pgrep -P "$daemon" -f 'role signer')
+test -n "$signer" || bail "which is the signer?"
 kill -STOP "$signer" # no new answer can be had
 kill -HUP "$daemon"
 reloaded() { grep -q reloaded "$work/brevetd.log"; }
