@@ -12,6 +12,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tempfile
 import urllib.request
 
@@ -377,7 +378,11 @@ def main():
     lock = only_one_of_us()
     folder = a_folder()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    if not any(ids(u) for u in USERS.values()):
+    # an end from outside, too, takes along the users that were made
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if any(ids(u) for u in USERS.values()):
+        print("# the users are there already: what happens without them is not tried")
+    else:
         without_users(folder)
     make_users()
     root = a_folder()
