@@ -73,7 +73,7 @@ check "an issuing CA can be" brevet cert revoke "$(serial_of "$issuing")" --reas
 ask "$root" "$issuing" -no_nonce
 check "OCSP says so at once" says ': revoked'
 check "with the reason" says 'Reason: cACompromise'
-listed() { crls && openssl crl -in "$ca/crl/root.crl" -inform DER -noout -text | grep -qi "$(serial_of "$issuing")"; }
+listed() { crls && openssl crl -in "$work/crls.pem" -noout -text | grep -qi "$(serial_of "$issuing")"; }
 until_true 20 listed
 ok $? "the root's CRL lists it"
 refuse "openssl verify -crl_check_all refuses the chain" check_all -CRLfile "$work/crls.pem"

@@ -22,6 +22,8 @@ cp "$ca/brevet.conf" "$work/before.conf"
 other=$(free_port)
 sed -i "s/^doors = 1/doors = 2/; s/^https = .*/https = {\"127.0.0.1:$https_port\", \"127.0.0.1:$other\"}/" "$ca/brevet.conf"
 sed -i 's/^http = .*/http = {}/' "$ca/brevet.conf"
+was=$(sed -n 's/^user = "\(.*\)"/\1/p' "$ca/brevet.conf")
+sed -i '/^user = /d' "$ca/brevet.conf"
 cat >>"$ca/brevet.conf" <<'CONF'
 control = "run/other.sock"
 user = "nobody"
@@ -38,7 +40,7 @@ check "doors, with both values" named doors 1 2
 check "https" named https "127.0.0.1:$https_port" "127.0.0.1:$https_port 127.0.0.1:$other"
 check "http" named http "127.0.0.1:$http_port" ""
 check "control" named control run/control.sock run/other.sock
-check "user" named user "" nobody
+check "user" named user "$was" nobody
 check "a limit" named limits.idle 60000 90000
 reload
 equal "the next reload says so again" 12 "$(waits)"
