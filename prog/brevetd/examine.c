@@ -20,7 +20,7 @@ struct examine {
 
 /* --- findings --- */
 
-static void
+__attribute__((format(printf, 2, 0))) static void
 note(json_t *list, const char *format, va_list ap)
 {
     char text[TEXT_MAX];

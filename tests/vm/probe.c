@@ -32,7 +32,7 @@ die(const char *what)
 }
 
 static void
-ask(int request, void *addr, void *data, const char *what)
+ask(enum __ptrace_request request, void *addr, void *data, const char *what)
 {
     if (ptrace(request, target, addr, data) < 0)
         die(what);
