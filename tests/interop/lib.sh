@@ -153,9 +153,9 @@ os.pwrite(fd, struct.pack("=qq", int(sys.argv[2]), int(sys.argv[3])), 0)' "$1" "
 own_clock() {
     if [ "${BREVET_CLOCK:-}" != own ]; then
         rm -rf "$work"
-        local user=()
-        [ "$(id -u)" -eq 0 ] || user=(--user --map-root-user)
-        BREVET_CLOCK=own exec unshare "${user[@]}" --mount bash "$1"
+        # in a user namespace no role can be given its user
+        [ "$(id -u)" -eq 0 ] || { echo "1..0 # SKIP only root can give it an /etc of its own" && exit 0; }
+        BREVET_CLOCK=own exec unshare --mount bash "$1"
     fi
     mkdir "$work/etc" && mount -t tmpfs -o mode=755 tmpfs "$work/etc" &&
         { cp -a /etc/. "$work/etc" 2>/dev/null || true; } &&
