@@ -207,7 +207,7 @@ sign_cert(struct ca_files *files, const struct command_call *call,
     uint8_t memory[LIMIT_CSR], der[LIMIT_CERT];
     struct sink scratch = SINK_ARRAY(memory), out = SINK_ARRAY(der);
     bv_auto(ledger) struct ledger *ledger = NULL;
-    struct below what;
+    struct below what = {.pathlen = -2};
     BV_TRY(ledger_open(files, &ledger));
     BV_TRY(pem_is(text, PEM_CSR) ? take_csr(files, text, &scratch, &what)
                                  : take_root(files, text, &scratch, &what));
