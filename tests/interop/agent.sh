@@ -13,7 +13,7 @@ stop_agents() {
     # what an agent that was killed can end no more
     for hook in $(cat "$work/hooks" 2>/dev/null); do kill -9 -- "-$hook" 2>/dev/null; done
 }
-trap 'stop_agents; cleanup' EXIT
+at_exit+=(stop_agents)
 
 # Two CAs of a manufacturer nobody else knows, and an IDevID below it.
 make_maker() {

@@ -13,7 +13,7 @@ need certutil openssl curl jq
 
 servers=()
 stop_servers() { [ ${#servers[@]} -eq 0 ] || { kill "${servers[@]}" && wait "${servers[@]}"; } 2>/dev/null; }
-trap 'stop_servers; cleanup' EXIT
+at_exit+=(stop_servers)
 
 install_brevet 'profile "brief" {
     lifetime = "10s"

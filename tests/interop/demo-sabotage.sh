@@ -41,7 +41,7 @@ stop_runs() {
     for run in "${runs[@]}"; do kill "${run#* }" 2>/dev/null; done
     wait
 }
-trap 'stop_runs; cleanup' EXIT
+at_exit+=(stop_runs)
 row() { grep -q "^$2 - $3" "$work/$1/table"; }
 says_bad() { # NAME TEXT…: these rows do not hold
     local name=$1 text

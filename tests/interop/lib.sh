@@ -17,12 +17,14 @@ sanitized() { [ "$(nm -D "$bin_brevet" 2>/dev/null | grep -c __asan_init)" -gt 0
 failures=0
 daemon=
 daemon_status=
+at_exit=() # functions of the script, which stop what it started
 work=$(mktemp -d "${TMPDIR:-/tmp}/brevet-interop.XXXXXX")
 ca=$work/ca
 
 cleanup() {
-    local status=$?
+    local status=$? act # the script's; what is stopped here has no say in it
     trap - EXIT INT TERM
+    for act in "${at_exit[@]}"; do "$act"; done
     stop_daemon
     if [ -n "${BREVET_KEEP:-}" ] || { [ "$failures" -gt 0 ] && [ -n "${BREVET_KEEP_FAILED:-}" ]; }; then
         echo "# kept: $work"

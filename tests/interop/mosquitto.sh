@@ -8,7 +8,7 @@ need mosquitto mosquitto_pub openssl curl jq
 
 broker=
 stop_broker() { [ -z "$broker" ] || { kill "$broker" && wait "$broker"; } 2>/dev/null; }
-trap 'stop_broker; cleanup' EXIT
+at_exit+=(stop_broker)
 
 install_brevet 'label "broker" {
     profile = "server"

@@ -7,8 +7,11 @@ own_clock "$0"
 need nginx openssl curl jq cc
 
 nginx=
-stop_nginx() { [ -z "$nginx" ] || { kill "$nginx" && wait "$nginx"; } 2>/dev/null; }
-trap 'stop_nginx; umount -l /etc "$work/etc"; cleanup' EXIT
+stop_nginx() {
+    [ -z "$nginx" ] || { kill "$nginx" && wait "$nginx"; } 2>/dev/null
+    umount -l /etc "$work/etc"
+}
+at_exit+=(stop_nginx)
 
 # nginx asks again at the earliest after five minutes, and five before the end
 install_brevet 'ocsp { validity = "15m" }'
