@@ -235,6 +235,14 @@ check_ca(struct look *l, size_t i, struct looked *ca)
 
 /* --- the server's own certificate --- */
 
+static bool
+names_it(struct span san, struct span name)
+{
+    /* a certificate without a SAN has no octets to search */
+    return san.len > 0 &&
+           memmem(san.data, san.len, name.data, name.len) != NULL;
+}
+
 static void
 check_hosts(struct look *l, const char *file, const struct cert *cert)
 {
@@ -246,8 +254,7 @@ check_hosts(struct look *l, const char *file, const struct cert *cert)
             continue;
         /* the GeneralName alone, without the SEQUENCE around it */
         struct span name = span_of(buf + 2, san.len - 2);
-        if (san.len > 2 && san.len < 130 &&
-            memmem(cert->san.data, cert->san.len, name.data, name.len) == NULL)
+        if (san.len > 2 && san.len < 130 && !names_it(cert->san, name))
             examine_warn(l->e, "%s is not for the host %s", file, host);
     }
 }
