@@ -9,6 +9,7 @@
 #include "core/handle.h"
 #include "core/keygen.h"
 #include "core/keys.h"
+#include "core/quota.h"
 #include "pki/digest.h"
 
 enum bv_err
@@ -219,51 +220,74 @@ use_token(struct core *core, struct job *job, struct token_row *token)
     return enroll_audit(core, job, AUDIT_TOKEN_USE, BV_OK);
 }
 
+struct approval {
+    int64_t id; /* 0: there was none to ask for */
+    enum store_pending_state state;
+};
+
 static enum bv_err
 copy_pending(void *user, const struct store_pending *row)
 {
-    *(int64_t *)user = row->id;
+    *(struct approval *)user = (struct approval){row->id, row->state};
     return BV_OK;
 }
 
+/* BUSY when another request used it up: the next one waits for its own. */
 static enum bv_err
-drop_pending(struct core *core, const struct job *job)
+check_approval(struct core *core, const struct job *job,
+               struct approval *approval)
 {
-    int64_t id = 0;
     if (!job->d.was_pending)
         return BV_OK;
     enum bv_err err = core->store->pending_find(
-        core->store->ctx, SPAN_ARRAY(job->d.pending_digest), copy_pending, &id);
+        core->store->ctx, SPAN_ARRAY(job->d.pending_digest), copy_pending,
+        approval);
     if (err == BV_E_NOT_FOUND)
-        return BV_OK;
+        return BV_E_BUSY;
     BV_TRY(err);
-    return core->store->pending_drop(core->store->ctx, id);
+    return approval->state == STORE_PENDING_APPROVED ? BV_OK : BV_E_REFUSED;
 }
 
 static enum bv_err
-write_rows(struct core *core, struct job *job, struct store_device *device,
-           struct token_row *token)
+use_approval(struct core *core, const struct approval *approval)
+{
+    return approval->id != 0
+               ? core->store->pending_drop(core->store->ctx, approval->id)
+               : BV_OK;
+}
+
+/* What the certificate is written with, as it is at that moment. */
+struct grant {
+    struct store_device device;
+    struct token_row token;
+    struct approval approval;
+};
+
+static enum bv_err
+write_rows(struct core *core, struct job *job, struct grant *grant)
 {
     int64_t id;
+    struct store_device *device = &grant->device;
     device->last_seen = core_now(core);
     memcpy(device->profile, job->d.profile, sizeof device->profile);
     BV_TRY(core->store->device_put(core->store->ctx, device, &id));
     BV_TRY(enroll_put(core, job, id));
-    BV_TRY(use_token(core, job, token));
-    BV_TRY(drop_pending(core, job));
+    BV_TRY(use_token(core, job, &grant->token));
+    BV_TRY(use_approval(core, &grant->approval));
     return enroll_audit(core, job, AUDIT_CERT_ISSUE, BV_OK);
 }
 
 /* First everything that may still refuse, then everything that writes: an
  * error among the writes undoes the batch. */
 static enum bv_err
-check_again(struct core *core, struct job *job, struct store_device *device,
-            struct token_row *token)
+check_again(struct core *core, struct job *job, struct grant *grant)
 {
     BV_TRY(check_credential(core, job));
-    BV_TRY(check_device(core, job, device));
-    BV_TRY(check_token(core, job, token));
-    enum bv_err err = keys_owner(core, job->d.key_hash, device->id);
+    BV_TRY(check_device(core, job, &grant->device));
+    BV_TRY(check_token(core, job, &grant->token));
+    BV_TRY(check_approval(core, job, &grant->approval));
+    BV_TRY(quota_check_again(core, job, grant->device.id));
+    enum bv_err err = keys_owner(core, job->d.key_hash, grant->device.id);
     return err == BV_E_CONFLICT ? BV_E_BAD_KEY : err;
 }
 
@@ -282,8 +306,7 @@ void
 enroll_signed(struct core *core, struct job *job, enum bv_err err,
               struct span signature)
 {
-    struct store_device device;
-    struct token_row token = {0};
+    struct grant grant = {0};
     if (err == BV_OK)
         err = enroll_assemble(core, job, signature);
     if (err == BV_OK)
@@ -291,14 +314,14 @@ enroll_signed(struct core *core, struct job *job, enum bv_err err,
     if (err == BV_OK)
         err = batch_begin(core);
     if (err == BV_OK)
-        err = check_again(core, job, &device, &token);
+        err = check_again(core, job, &grant);
     if (err != BV_OK) {
         (void)snprintf(job->reply.detail, sizeof job->reply.detail, "%s",
                        err_text(err));
         handle_refuse(core, job, err);
         return;
     }
-    err = write_rows(core, job, &device, &token);
+    err = write_rows(core, job, &grant);
     if (err != BV_OK) {
         batch_fail(core, err);
         handle_refuse(core, job, batch_error(err));

@@ -23,19 +23,36 @@ quota_count(struct work *w)
     return BV_OK;
 }
 
+static enum bv_err
+is_full(struct core *core, int64_t device, bool *ret_full)
+{
+    const struct core_config *c = core->config;
+    unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
+    BV_TRY(core->store->cert_count_live(core->store->ctx, device,
+                                        core_now(core), max, &live));
+    *ret_full = live >= max;
+    return BV_OK;
+}
+
 enum bv_err
 quota_check(struct work *w)
 {
-    const struct core_config *c = w->core->config;
-    unsigned live, max = c->live_per_device ? c->live_per_device : LIVE_DEFAULT;
-    if (w->exists && w->r->op != CORE_REENROLL) {
-        BV_TRY(w->core->store->cert_count_live(
-            w->core->store->ctx, w->device.id, w->now, max, &live));
-        if (live >= max)
-            return work_say(w, BV_E_REFUSED,
-                            "the device has too many valid certificates");
-    }
+    bool full = false;
+    if (w->exists && w->r->op != CORE_REENROLL)
+        BV_TRY(is_full(w->core, w->device.id, &full));
+    if (full)
+        return work_say(w, BV_E_REFUSED,
+                        "the device has too many valid certificates");
     return quota_count(w);
+}
+
+enum bv_err
+quota_check_again(struct core *core, const struct job *job, int64_t device)
+{
+    bool full = false;
+    if (device != 0 && job->op != CORE_REENROLL)
+        BV_TRY(is_full(core, device, &full));
+    return full ? BV_E_REFUSED : BV_OK;
 }
 
 /* What failed through no fault of the device's does not count against it. */
