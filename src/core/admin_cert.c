@@ -239,7 +239,8 @@ change_device(struct admin_call *call, const char *device, int reason,
     return err == BV_E_NOT_FOUND
                ? admin_problem(call, err,
                                "there is no such device, or it has no "
-                               "certificate that is still valid")
+                               "certificate that is still valid or may "
+                               "still renew itself")
                : err;
 }
 
@@ -313,6 +314,11 @@ issue_problem(struct job *job, enum bv_err err, const char *sentence)
 static enum bv_err
 check_issued(struct core *core, struct job *job, struct store_device *device)
 {
+    bool blocked = false;
+    BV_TRY(core->store->key_blocked(core->store->ctx,
+                                    SPAN_ARRAY(job->d.key_hash), &blocked));
+    if (blocked)
+        return issue_problem(job, BV_E_BAD_KEY, "the key is blocked");
     enum bv_err err = enroll_device_find(core, job->d.device, device);
     if (err != BV_OK && err != BV_E_NOT_FOUND)
         return err;

@@ -169,6 +169,7 @@ revoke_cert(struct core *core, uint64_t seq, int reason,
 
 /* Numbers first, changes after: the store is not changed under a walk. */
 struct list {
+    const struct core *core;
     uint64_t *seqs;
     size_t num, cap;
     int64_t now;
@@ -176,13 +177,33 @@ struct list {
     unsigned in_page;
 };
 
+/* How long after its end a certificate of this profile is good for something:
+ * for its own renewal. */
+static int64_t
+afterlife(const struct core *core, const char *name)
+{
+    const struct profile *profile = core_profile(core, name);
+    return profile != NULL ? profile->renew_after_expiry : 0;
+}
+
+static int64_t
+longest_afterlife(const struct core *core)
+{
+    int64_t longest = 0;
+    for (size_t i = 0; i < core->config->num_profiles; i++) {
+        int64_t life = core->config->profiles[i].renew_after_expiry;
+        longest = life > longest ? life : longest;
+    }
+    return longest;
+}
+
 static enum bv_err
 collect(void *user, const struct store_cert *row)
 {
     struct list *list = user;
     list->last = row->seq;
     list->in_page++;
-    if (row->not_after < list->now)
+    if (row->not_after + afterlife(list->core, row->profile) < list->now)
         return BV_OK;
     if (list->num == list->cap) {
         size_t cap = list->cap == 0 ? 64 : 2 * list->cap;
@@ -196,33 +217,39 @@ collect(void *user, const struct store_cert *row)
     return BV_OK;
 }
 
+/* All or nothing: an error ends it only before the first change, or undoes the
+ * batch. */
 static enum bv_err
 revoke_list(struct core *core, const struct list *list, int reason,
             const struct revoke_actor *actor, unsigned *ret_num)
 {
-    unsigned num = 0;
+    unsigned num = 0, others = 0;
     for (size_t i = 0; i < list->num; i++) {
         bool changed = false;
         enum bv_err err =
             revoke_cert(core, list->seqs[i], reason, actor, &changed);
-        if (err != BV_OK && err != BV_E_CONFLICT)
+        if (err != BV_OK && err != BV_E_CONFLICT && err != BV_E_REFUSED)
             return err;
         num += changed;
+        others += err == BV_E_REFUSED;
     }
     *ret_num = num;
-    return list->num > 0 ? BV_OK : BV_E_NOT_FOUND;
+    if (list->num == 0)
+        return BV_E_NOT_FOUND;
+    return others == list->num ? BV_E_REFUSED : BV_OK;
 }
 
 static enum bv_err
 list_device(struct core *core, int64_t device, struct list *list)
 {
     do {
-        struct store_cert_filter filter = {.after = list->last,
-                                           .device = device,
-                                           .expires_after = list->now,
-                                           .expires_before = TIME_NO_EXPIRY + 1,
-                                           .status = -2,
-                                           .limit = LIMIT_PAGE};
+        struct store_cert_filter filter = {
+            .after = list->last,
+            .device = device,
+            .expires_after = list->now - longest_afterlife(list->core),
+            .expires_before = TIME_NO_EXPIRY + 1,
+            .status = -2,
+            .limit = LIMIT_PAGE};
         list->in_page = 0;
         BV_TRY(
             core->store->cert_list(core->store->ctx, &filter, collect, list));
@@ -235,7 +262,7 @@ revoke_device(struct core *core, const char *device, int reason,
               const struct revoke_actor *actor, unsigned *ret_num)
 {
     struct store_device row;
-    struct list list = {.now = core_now(core)};
+    struct list list = {.core = core, .now = core_now(core)};
     BV_TRY(enroll_device_find(core, device, &row));
     enum bv_err err = list_device(core, row.id, &list);
     if (err == BV_OK)
@@ -248,7 +275,7 @@ enum bv_err
 revoke_key(struct core *core, const uint8_t key_hash[32], int reason,
            const struct revoke_actor *actor, unsigned *ret_num)
 {
-    struct list list = {.now = core_now(core)};
+    struct list list = {.core = core, .now = core_now(core)};
     enum bv_err err = core->store->certs_of_key(
         core->store->ctx, span_of(key_hash, 32), collect, &list);
     if (err == BV_OK)

@@ -25,8 +25,9 @@ enum bv_err revoke_cert(struct core *core, uint64_t seq, int reason,
                         const struct revoke_actor *actor,
                         bool *ret_changed) BV_CHECKED;
 /* revoke_device and revoke_key do it for every certificate that is not past
- * its notAfter; those where the change does not apply are passed over.
- * NOT_FOUND when there is none at all. */
+ * its notAfter, or may still renew itself (renew-after-expiry); those where the
+ * change does not apply, and another CA's, are passed over. NOT_FOUND when
+ * there is none at all, REFUSED when all are another CA's. */
 enum bv_err revoke_device(struct core *core, const char *device, int reason,
                           const struct revoke_actor *actor,
                           unsigned *ret_num) BV_CHECKED;

@@ -4,6 +4,7 @@
 
 #include "pki/digest.h"
 #include "tests/unit/core/fixture.h"
+#include "wire/pem.h"
 
 struct seen {
     unsigned num;
@@ -88,6 +89,63 @@ test_new_ca(void **state)
     fixture_close(&f);
 }
 
+static void
+note(struct fixture *f, struct span der)
+{
+    static char request[8192];
+    char pem[4096], *to = request;
+    struct sink out = sink_of(pem, sizeof pem - 1);
+    pem_encode(&out, PEM_CERTIFICATE, der);
+    pem[out.len] = '\0';
+    to += sprintf(to, "{\"verb\":\"ca.note\",\"args\":{\"act\":\"ca.sign\","
+                      "\"pem\":\"");
+    for (const char *c = pem; *c != '\0'; c++)
+        to += sprintf(to, *c == '\n' ? "\\n" : "%c", *c);
+    strcpy(to, "\"}}");
+    assert_non_null(strstr(fixture_admin(f, request), "\"ok\":true"));
+}
+
+/* One key, certified by a CA of ours and by another's: what is ours is revoked,
+ * in whichever order they came. */
+static void
+test_revoke_a_key_that_others_certified(void **state)
+{
+    struct fixture f;
+    uint8_t root_buf[2048], old_buf[2048], new_buf[2048], hash[32];
+    struct core_config more;
+    struct core_ca cas[2];
+    struct cert cert;
+    char request[200];
+    bv_auto(key) struct key *root_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_open(&f);
+    struct span root = fixture_ca("root", "Our root", root_key, SPAN_EMPTY,
+                                  root_key, root_buf, sizeof root_buf);
+    note(&f, fixture_ca("intermediate", "Below", key, root, root_key, old_buf,
+                        sizeof old_buf)); /* the root is not known yet */
+    more = f.config;
+    memcpy(cas, f.cas, sizeof cas);
+    strcpy(cas[1].name, "root");
+    cas[1].cert = root;
+    cas[1].offline = true;
+    more.cas = cas;
+    more.num_cas = 2;
+    assert_int_equal(core_reconfigure(f.core, &more), BV_OK);
+    struct span ours = fixture_ca("intermediate", "Below", key, root, root_key,
+                                  new_buf, sizeof new_buf);
+    note(&f, ours);
+    assert_int_equal(rows_of(&f, ours).num, 2);
+    assert_int_equal(cert_parse(ours, &cert), BV_OK);
+    digest_sha256(cert.spki.whole, hash);
+    int at = sprintf(request, "{\"verb\":\"cert.revoke\",\"args\":{\"key\":\"");
+    for (int i = 0; i < 32; i++)
+        at += sprintf(request + at, "%02x", hash[i]);
+    strcpy(request + at, "\"}}");
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":1"));
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+    fixture_close(&f);
+}
+
 /* Numbers given before there was a core lead to their rows. */
 static void
 test_serials(void **state)
@@ -144,6 +202,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_new_ca),
+        cmocka_unit_test(test_revoke_a_key_that_others_certified),
         cmocka_unit_test(test_serials),
         cmocka_unit_test(test_store_fails),
     };

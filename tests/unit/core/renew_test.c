@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "pki/digest.h"
 #include "wire/cert.h"
 #include "wire/der.h"
 #include "wire/san.h"
@@ -310,6 +311,47 @@ test_after_the_end_revoked_stays_revoked(void **state)
     expect(BV_E_REVOKED, &r);
 }
 
+/* A device that was stolen after its certificate ended may still renew: whoever
+ * revokes the device, or its key, means that one too. */
+static void
+test_revoked_after_the_end(void **state)
+{
+    uint8_t der[2048], key_der[2048], spki_buf[LIMIT_SPKI];
+    char request[200];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    bv_auto(key) struct key *other = fixture_key();
+    struct span own = enrolled(key, "d1", NULL, "device", der);
+    struct span by_key = enrolled(other, "d2", NULL, "device", key_der);
+    fixture_profile(&f, "device")->renew_after_expiry = 86400;
+    fixture_time += INT64_C(90) * 86400 + 100;
+    (void)fixture_admin(&f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":"
+                            "\"d1\"}}");
+    assert_non_null(strstr(f.json, "\"changed\":1"));
+    struct core_request r = with_own(CORE_REENROLL, next, "d1", own);
+    expect(BV_E_REVOKED, &r);
+
+    uint8_t hash[32];
+    struct sink spki = SINK_ARRAY(spki_buf);
+    assert_int_equal(key_spki(other, &spki), BV_OK);
+    digest_sha256(sink_view(&spki), hash);
+    int at = snprintf(request, sizeof request,
+                      "{\"verb\":\"cert.revoke\",\"args\":{\"key\":\"");
+    for (int i = 0; i < 32; i++)
+        at += snprintf(request + at, sizeof request - (size_t)at, "%02x",
+                       hash[i]);
+    (void)snprintf(request + at, sizeof request - (size_t)at, "\"}}");
+    (void)fixture_admin(&f, request);
+    assert_non_null(strstr(f.json, "\"changed\":1"));
+    r = with_own(CORE_REENROLL, next, "d2", by_key);
+    expect(BV_E_REVOKED, &r);
+    /* what cannot renew any more is past */
+    fixture_time += 86400;
+    (void)fixture_admin(&f, "{\"verb\":\"cert.release\",\"args\":{\"device\":"
+                            "\"d1\"}}");
+    assert_non_null(strstr(f.json, "NOT_FOUND"));
+}
+
 static void
 test_a_server_renews_itself(void **state)
 {
@@ -430,6 +472,7 @@ main(void)
         T(test_ra_renews_for_devices),
         T(test_after_the_end),
         T(test_after_the_end_revoked_stays_revoked),
+        T(test_revoked_after_the_end),
         T(test_after_the_end_only_the_last),
         T(test_ra_of_no_group_replaces_nothing),
         T(test_a_server_renews_itself),
