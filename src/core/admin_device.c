@@ -6,6 +6,8 @@
 #include "core/admin.h"
 #include "core/batch.h"
 #include "core/enroll.h"
+#include "pki/digest.h"
+#include "wire/csr.h"
 
 static json_t *
 device_json(const struct store_device *row)
@@ -128,16 +130,29 @@ state_name(enum store_pending_state state)
     return "";
 }
 
+/* By which key, so that two requests in one name can be told apart; null when
+ * the CSR was not kept. */
+static json_t *
+key_json(const struct store_pending *row)
+{
+    struct csr csr;
+    uint8_t hash[DIGEST_SHA256_LEN];
+    if (csr_parse(row->csr, &csr) != BV_OK)
+        return json_null();
+    digest_sha256(csr.spki.whole, hash);
+    return admin_hex(SPAN_ARRAY(hash));
+}
+
 static enum bv_err
 add_pending(void *user, const struct store_pending *row)
 {
     admin_page_add(user, row->id,
-                   json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:s}", "id",
+                   json_pack("{s:I, s:s, s:s, s:s, s:s, s:I, s:s, s:o}", "id",
                              (json_int_t)row->id, "device", row->device,
                              "profile", row->profile, "peer", row->peer,
                              "state", state_name(row->state), "created_at",
                              (json_int_t)row->created_at, "decided_by",
-                             row->decided_by));
+                             row->decided_by, "key_sha256", key_json(row)));
     return BV_OK;
 }
 
@@ -162,7 +177,7 @@ struct pending_copy {
     uint8_t digest[32], source[32], csr[LIMIT_CSR];
     int64_t last;
     unsigned num;
-    bool found;
+    bool found, more; /* more: of this device another one waits */
 };
 
 static enum bv_err
@@ -171,17 +186,21 @@ copy_pending(void *user, const struct store_pending *row)
     struct pending_copy *copy = user;
     copy->last = row->id;
     copy->num++;
-    if (copy->found || row->digest.len != 32 || row->csr.len > LIMIT_CSR ||
+    if (row->digest.len != 32 || row->csr.len > LIMIT_CSR ||
         row->source.len > sizeof copy->source ||
         (copy->device != NULL && (strcmp(copy->device, row->device) != 0 ||
                                   row->state != STORE_PENDING_WAITING)))
+        return BV_OK;
+    copy->more |= copy->found;
+    if (copy->found)
         return BV_OK;
     copy->row = *row;
     memcpy(copy->digest, row->digest.data, 32);
     if (row->source.len > 0)
         memcpy(copy->source, row->source.data, row->source.len);
     copy->row.source = span_of(copy->source, row->source.len);
-    memcpy(copy->csr, row->csr.data, row->csr.len);
+    if (row->csr.len > 0)
+        memcpy(copy->csr, row->csr.data, row->csr.len);
     copy->row.digest = SPAN_ARRAY(copy->digest);
     copy->row.csr = span_of(copy->csr, row->csr.len);
     copy->found = true;
@@ -205,7 +224,12 @@ find_pending(struct admin_call *call, struct pending_copy *copy)
         copy->num = 0;
         BV_TRY(store->pending_list(store->ctx, copy->last, LIMIT_PAGE,
                                    copy_pending, copy));
-    } while (!copy->found && copy->num == LIMIT_PAGE);
+    } while (!copy->more && copy->num == LIMIT_PAGE);
+    /* With a group token anybody asks in any name: which key is meant? */
+    if (copy->more)
+        return admin_problem(call, BV_E_CONFLICT,
+                             "several requests of this device wait: say which "
+                             "by its number (brevet device pending)");
     return copy->found ? BV_OK
                        : admin_problem(call, BV_E_NOT_FOUND,
                                        "no request of this device waits");
