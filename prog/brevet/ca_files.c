@@ -2,13 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "prog/config/prompt.h"
 #include "prog/config/rekey.h"
 #include "wire/pem.h"
@@ -53,33 +53,16 @@ ca_files_read(struct ca_files *files, const char *path, uint8_t *buf,
     return BV_OK;
 }
 
-static enum bv_err
-write_aside(const char *path, mode_t mode, struct span bytes)
-{
-    (void)unlink(path);
-    bv_auto_close int fd =
-        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0 || fchmod(fd, mode) < 0 ||
-        write(fd, bytes.data, bytes.len) != (ssize_t)bytes.len)
-        return BV_E_IO;
-    return fsync(fd) == 0 ? BV_OK : BV_E_IO;
-}
-
 enum bv_err
 ca_files_write(struct ca_files *files, const char *path, mode_t mode,
                struct span bytes)
 {
-    char full[CONFIG_PATH_MAX], copy[CONFIG_PATH_MAX],
-        aside[CONFIG_PATH_MAX + 8];
+    char full[CONFIG_PATH_MAX];
     BV_TRY(full_path(files, path, full));
-    (void)snprintf(aside, sizeof(aside), "%s.new", full);
-    (void)snprintf(copy, sizeof(copy), "%s", full);
-    bv_auto_close int dir =
-        open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || write_aside(aside, mode, bytes) != BV_OK ||
-        rename(aside, full) < 0 || fsync(dir) < 0)
-        return ca_files_bad(files, BV_E_IO, "%s: %s", full, strerror(errno));
-    return BV_OK;
+    enum bv_err err = disk_replace(full, mode, bytes);
+    return err == BV_OK
+               ? BV_OK
+               : ca_files_bad(files, err, "%s: %s", full, strerror(errno));
 }
 
 enum bv_err

@@ -3,7 +3,6 @@
  * with the caller's rights, and checks the copy. */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/disk.h"
 #include "command.h"
 #include "store/sqlite.h"
 
@@ -86,16 +86,6 @@ open_destination(struct copying *c)
     return COMMAND_FAILED;
 }
 
-static bool
-sync_directory(const char *path)
-{
-    char copy[PATH_MAX];
-    (void)snprintf(copy, sizeof(copy), "%s", path);
-    bv_auto_close int dir =
-        open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return dir >= 0 && fsync(dir) == 0;
-}
-
 /* A file that appeared meanwhile is not replaced. */
 static int
 put_in_place(struct copying *c)
@@ -107,7 +97,7 @@ put_in_place(struct copying *c)
     if (renamed != 0)
         return complain(c->to, strerror(errno), COMMAND_FAILED);
     c->temp[0] = '\0';
-    return sync_directory(c->to)
+    return disk_sync_folder(c->to) == BV_OK
                ? COMMAND_OK
                : complain(c->to, strerror(errno), COMMAND_FAILED);
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "prog/brevet/ca_acts.h"
 #include "prog/config/prompt.h"
 #include "prog/config/rekey.h"
@@ -100,10 +101,9 @@ write_aside(const struct stat *like, const char *path, struct span text)
     bv_auto_close int fd =
         open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 || fchmod(fd, like->st_mode & 0700) < 0 ||
-        (geteuid() == 0 && fchown(fd, like->st_uid, like->st_gid) < 0) ||
-        write(fd, text.data, text.len) != (ssize_t)text.len || fsync(fd) < 0)
-        return errno == ENOSPC || errno == EDQUOT ? BV_E_DISK_FULL : BV_E_IO;
-    return BV_OK;
+        (geteuid() == 0 && fchown(fd, like->st_uid, like->st_gid) < 0))
+        return disk_error();
+    return disk_write(fd, text);
 }
 
 /* The successor lies beside it, for its owner and with its rights. */

@@ -17,6 +17,7 @@
 
 #include "base/auto.h"
 #include "base/clock.h"
+#include "base/disk.h"
 #include "command.h"
 #include "core/audit.h"
 #include "pki/note.h"
@@ -400,13 +401,10 @@ move_aside(struct restore *r, const char *suffix, const char *stamp)
 }
 
 static enum bv_err
-sync_directory(struct restore *r)
+sync_folder(struct restore *r)
 {
-    char dir[PATH_ROOM];
-    (void)snprintf(dir, sizeof(dir), "%s/db", r->call->dir);
-    bv_auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? BV_OK
-                                     : bad(r, BV_E_IO, dir, strerror(errno));
+    enum bv_err err = disk_sync_folder(r->db);
+    return err == BV_OK ? BV_OK : bad(r, err, r->db, strerror(errno));
 }
 
 static enum bv_err
@@ -425,7 +423,7 @@ exchange(struct restore *r)
         return bad(r, BV_E_IO, r->map_path, strerror(errno));
     (void)snprintf(path, sizeof(path), "%s.lock", r->fresh);
     (void)unlink(path);
-    return sync_directory(r);
+    return sync_folder(r);
 }
 
 /* --- all --- */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/disk.h"
 #include "core/ca.h"
 #include "core/cas.h"
 #include "pki/note.h"
@@ -47,21 +48,6 @@ bad(const struct work *w, enum bv_err err, const char *format, ...)
 
 /* --- files --- */
 
-static enum bv_err
-write_all(int fd, struct span bytes)
-{
-    while (bytes.len > 0) {
-        ssize_t n = write(fd, bytes.data, bytes.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return errno == ENOSPC ? BV_E_DISK_FULL : BV_E_IO;
-        bytes.data += n;
-        bytes.len -= (size_t)n;
-    }
-    return fsync(fd) < 0 ? BV_E_IO : BV_OK;
-}
-
 enum bv_err
 install_write(const char *dir, const char *name, mode_t mode, struct span bytes)
 {
@@ -69,11 +55,7 @@ install_write(const char *dir, const char *name, mode_t mode, struct span bytes)
     int n = snprintf(path, sizeof(path), "%s/%s", dir, name);
     if (n < 0 || (size_t)n >= sizeof(path))
         return BV_E_TOO_LARGE;
-    bv_auto_close int fd =
-        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    if (fd < 0 || fchmod(fd, mode) < 0)
-        return errno == ENOSPC ? BV_E_DISK_FULL : BV_E_IO;
-    return write_all(fd, bytes);
+    return disk_create(path, mode, bytes);
 }
 
 static enum bv_err

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "proc/bundle.h"
 #include "prog/brevetd/callers.h"
 #include "prog/config/prompt.h"
@@ -272,35 +273,10 @@ is_ca(const struct config *config, struct span name)
     return false;
 }
 
-static enum bv_err
-write_new(const char *path, struct span text)
-{
-    bv_auto_close int fd =
-        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return BV_E_IO;
-    ssize_t n = write(fd, text.data, text.len);
-    return n == (ssize_t)text.len && fsync(fd) == 0 ? BV_OK : BV_E_IO;
-}
-
-static enum bv_err
-replace(const char *dir, const char *path, struct span text)
-{
-    char temp[CONFIG_PATH_MAX + 8];
-    (void)snprintf(temp, sizeof(temp), "%s.new", path);
-    (void)unlink(temp); /* of a write that was cut short */
-    BV_TRY(write_new(temp, text));
-    if (rename(temp, path) < 0)
-        return BV_E_IO;
-    bv_auto_close int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? BV_OK : BV_E_IO;
-}
-
 enum bv_err
 files_keep(const struct files *files, struct span body, char *problem)
 {
-    char dir[CONFIG_PATH_MAX], path[CONFIG_PATH_MAX],
-        file[LIMIT_SHORT_NAME + 16];
+    char path[CONFIG_PATH_MAX], file[LIMIT_SHORT_NAME + 16];
     struct span name, text;
     BV_TRY(span_bytes(&body, &name));
     BV_TRY(span_bytes(&body, &text));
@@ -309,9 +285,8 @@ files_keep(const struct files *files, struct span body, char *problem)
         return BV_E_BAD_MESSAGE;
     (void)snprintf(file, sizeof(file), "ca/ocsp-%.*s.pem", (int)name.len,
                    (const char *)name.data);
-    BV_TRY(config_path(files->config, "ca", dir));
     BV_TRY(config_path(files->config, file, path));
-    if (replace(dir, path, text) != BV_OK)
+    if (disk_replace(path, 0600, text) != BV_OK)
         return bad(problem, "%s cannot be written: %s", path, strerror(errno));
     return BV_OK;
 }

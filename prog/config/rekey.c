@@ -2,45 +2,23 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/disk.h"
 #include "base/sink.h"
 #include "prog/config/config.h"
 
 #define LIST     "ca/passphrase.change"
 #define LIST_MAX (REKEY_FILES_MAX * (CONFIG_PATH_MAX + 1) + 8)
 
-static enum bv_err
-sync_folder_of(const char *path)
-{
-    char copy[CONFIG_PATH_MAX];
-    (void)snprintf(copy, sizeof(copy), "%s", path);
-    bv_auto_close int fd =
-        open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd >= 0 && fsync(fd) == 0 ? BV_OK : BV_E_IO;
-}
-
-static enum bv_err
-write_list(const char *path, struct span text)
-{
-    (void)unlink(path);
-    bv_auto_close int fd =
-        open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 || write(fd, text.data, text.len) != (ssize_t)text.len ||
-        fsync(fd) != 0)
-        return errno == ENOSPC || errno == EDQUOT ? BV_E_DISK_FULL : BV_E_IO;
-    return BV_OK;
-}
-
 enum bv_err
 rekey_decide(const char *dir, const char *const *paths, size_t num)
 {
     bv_auto_free char *buf = malloc(LIST_MAX);
-    char list[CONFIG_PATH_MAX], aside[CONFIG_PATH_MAX];
+    char list[CONFIG_PATH_MAX];
     struct span text;
     if (buf == NULL)
         return BV_E_NO_MEMORY;
@@ -52,19 +30,11 @@ rekey_decide(const char *dir, const char *const *paths, size_t num)
     sink_str(&out, "end\n");
     BV_TRY(sink_done(&out, &text));
     (void)snprintf(list, sizeof(list), "%s/" LIST, dir);
-    (void)snprintf(aside, sizeof(aside), "%s/" LIST ".new", dir);
     for (size_t i = 0; i < num; i++) /* the successors' names, durably */
-        BV_TRY(sync_folder_of(paths[i]));
-    enum bv_err err = write_list(aside, text);
-    if (err == BV_OK && rename(aside, list) != 0)
-        err = BV_E_IO;
-    if (err != BV_OK) {
-        (void)unlink(aside);
-        return err;
-    }
-    err = sync_folder_of(list);
+        BV_TRY(disk_sync_folder(paths[i]));
+    enum bv_err err = disk_replace(list, 0600, text);
     if (err != BV_OK)
-        (void)unlink(list);
+        (void)unlink(list); /* not durable: not decided */
     return err;
 }
 
@@ -76,7 +46,7 @@ take_successor(const char *path)
     (void)snprintf(aside, sizeof(aside), "%s" REKEY_SUFFIX, path);
     if (rename(aside, path) != 0 && errno != ENOENT)
         return BV_E_IO;
-    return sync_folder_of(path);
+    return disk_sync_folder(path);
 }
 
 static enum bv_err
@@ -118,7 +88,7 @@ rekey_finish(const char *dir, char *ret_problem, size_t cap)
     if (fd < 0 || read(fd, text, LIST_MAX) < 0)
         return say(ret_problem, cap, list);
     BV_TRY(take_all(text, ret_problem, cap));
-    if (unlink(list) != 0 || sync_folder_of(list) != BV_OK)
+    if (unlink(list) != 0 || disk_sync_folder(list) != BV_OK)
         return say(ret_problem, cap, list);
     return BV_OK;
 }

@@ -1,12 +1,10 @@
 #include "core/crl.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/disk.h"
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/crl_file.h"
@@ -188,24 +186,6 @@ give_up(struct core *core, struct job *job, enum bv_err err)
     job_free(job);
 }
 
-static enum bv_err
-io_error(void)
-{
-    return errno == ENOSPC || errno == EDQUOT ? BV_E_DISK_FULL : BV_E_IO;
-}
-
-static enum bv_err
-rename_into_place(const char *from, const char *to)
-{
-    char copy[CORE_PATH_MAX];
-    if (rename(from, to) != 0)
-        return io_error();
-    (void)snprintf(copy, sizeof copy, "%s", to);
-    bv_auto_close int dir =
-        open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return dir >= 0 && fsync(dir) == 0 ? BV_OK : io_error();
-}
-
 static void
 schedule_next(struct issuer *issuer, const struct making *m)
 {
@@ -229,7 +209,7 @@ crl_done(struct core *core, struct job *job, enum bv_err err)
         err = BV_E_NOT_FOUND;
     if (err == BV_OK) {
         issuer->crl_number = m->file.number; /* recorded: never used again */
-        err = rename_into_place(m->file.path, issuer->config->crl_path);
+        err = disk_rename(m->file.path, issuer->config->crl_path);
     }
     if (err != BV_OK) {
         give_up(core, job, err);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/disk.h"
 #include "base/flush.h"
 #include "pki/key.h"
 
@@ -16,12 +17,6 @@
 #define PIECE_OCTETS (1u << 20)
 /* Longer ones are not read as a whole once more. */
 #define READ_WHOLE (1u << 20)
-
-static enum bv_err
-io_error(void)
-{
-    return errno == ENOSPC || errno == EDQUOT ? BV_E_DISK_FULL : BV_E_IO;
-}
 
 /* --- beginning --- */
 
@@ -86,7 +81,7 @@ open_file(struct crl_file *f)
     f->fd = open(f->path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
                  0644);
     /* public, whatever the umask */
-    return f->fd >= 0 && fchmod(f->fd, 0644) == 0 ? BV_OK : io_error();
+    return f->fd >= 0 && fchmod(f->fd, 0644) == 0 ? BV_OK : disk_error();
 }
 
 enum bv_err
@@ -102,7 +97,8 @@ crl_file_begin(struct crl_file *f, const struct cert *ca, uint64_t entries_len)
     f->flushed = f->start_len;
     f->out = SINK_ARRAY(f->buf);
     f->err = BV_OK;
-    return lseek(f->fd, (off_t)f->start_len, SEEK_SET) < 0 ? io_error() : BV_OK;
+    return lseek(f->fd, (off_t)f->start_len, SEEK_SET) < 0 ? disk_error()
+                                                           : BV_OK;
 }
 
 /* --- entries --- */
@@ -117,7 +113,7 @@ drain(struct crl_file *f)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            f->err = io_error();
+            f->err = disk_error();
         else
             bytes = span_of(bytes.data + n, bytes.len - (size_t)n);
     }
@@ -173,7 +169,7 @@ write_around(struct crl_file *f, const struct crl_head *head)
     drain(f);
     off_t end = lseek(f->fd, 0, SEEK_CUR);
     if (lseek(f->fd, (off_t)f->outer_len, SEEK_SET) < 0)
-        return io_error();
+        return disk_error();
     crl_put_start(&f->out, head, f->entries_len);
     drain(f);
     BV_TRY(f->err);
@@ -244,7 +240,7 @@ crl_file_tbs(const struct crl_file *f, struct sink *out)
     ssize_t n = pread(f->fd, out->data + out->len, (size_t)f->tbs_len,
                       (off_t)f->outer_len);
     if (n != (ssize_t)f->tbs_len)
-        return io_error();
+        return disk_error();
     out->len += f->tbs_len;
     return BV_OK;
 }
@@ -255,7 +251,7 @@ static enum bv_err
 write_at(int fd, off_t at, struct span bytes)
 {
     ssize_t n = pwrite(fd, bytes.data, bytes.len, at);
-    return n == (ssize_t)bytes.len ? BV_OK : io_error();
+    return n == (ssize_t)bytes.len ? BV_OK : disk_error();
 }
 
 enum bv_err
@@ -271,7 +267,7 @@ crl_file_complete(struct crl_file *f, struct span signature)
     crl_put_signature(&tail, f->sig, signature);
     BV_TRY(
         write_at(f->fd, (off_t)(f->outer_len + f->tbs_len), sink_view(&tail)));
-    return fsync(f->fd) == 0 ? BV_OK : io_error();
+    return fsync(f->fd) == 0 ? BV_OK : disk_error();
 }
 
 void

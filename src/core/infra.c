@@ -2,11 +2,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "base/disk.h"
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/ca.h"
@@ -318,30 +317,11 @@ write_pem(const struct core *core, const struct job *job,
     return sink_done(out, &whole);
 }
 
-static enum bv_err
-write_durably(const char *path, mode_t mode, struct span text)
-{
-    char temp[CORE_PATH_MAX + 8], copy[CORE_PATH_MAX];
-    (void)snprintf(temp, sizeof temp, "%s.new", path);
-    (void)snprintf(copy, sizeof copy, "%s", path);
-    bv_auto_close int fd =
-        open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0 || fchmod(fd, mode) != 0)
-        return BV_E_IO;
-    if (write(fd, text.data, text.len) != (ssize_t)text.len || fsync(fd) != 0)
-        return errno == ENOSPC ? BV_E_DISK_FULL : BV_E_IO;
-    if (rename(temp, path) != 0)
-        return BV_E_IO;
-    bv_auto_close int dir =
-        open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return dir >= 0 && fsync(dir) == 0 ? BV_OK : BV_E_IO;
-}
-
 enum bv_err
 infra_write_file(const char *path, mode_t mode, struct span text)
 {
     enum pulse_work before = pulse_set(PULSE_DISK);
-    enum bv_err err = write_durably(path, mode, text);
+    enum bv_err err = disk_replace(path, mode, text);
     (void)pulse_set(before);
     return err;
 }

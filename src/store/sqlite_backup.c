@@ -1,13 +1,13 @@
 /* Snapshots of the live database, and the integrity check. */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/disk.h"
 #include "base/flush.h"
 #include "store/sqlite_query.h"
 
@@ -67,7 +67,7 @@ make_file(struct sqlite_copy *copy)
     copy->fd = open(copy->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (copy->fd >= 0)
         return BV_OK;
-    return errno == ENOSPC || errno == EDQUOT ? BV_E_DISK_FULL : BV_E_IO;
+    return disk_error();
 }
 
 /* No journal and no syncing by SQLite: until it is whole, synced by us and
@@ -134,16 +134,9 @@ snapshot_stop(void *ctx)
 static enum bv_err
 put_in_place(const struct sqlite_copy *copy)
 {
-    char name[SNAPSHOT_PATH];
-
     if (fsync(copy->fd) != 0)
-        return errno == ENOSPC || errno == EDQUOT ? BV_E_DISK_FULL : BV_E_IO;
-    if (rename(copy->temp, copy->path) != 0)
-        return BV_E_IO;
-    memcpy(name, copy->path, sizeof(name));
-    bv_auto_close int dir =
-        open(dirname(name), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return dir >= 0 && fsync(dir) == 0 ? BV_OK : BV_E_IO;
+        return disk_error();
+    return disk_rename(copy->temp, copy->path);
 }
 
 static enum bv_err
