@@ -158,15 +158,6 @@ take_sans(struct identity *identity)
     return true;
 }
 
-static int
-hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* 64 hex digits; colons and a "sha256:" in front are fine. */
 static bool
 take_fingerprint(struct identity *identity)
@@ -178,7 +169,7 @@ take_fingerprint(struct identity *identity)
     if (strncasecmp(text, "sha256:", 7) == 0)
         text += 7;
     for (; *text != '\0'; text++) {
-        int digit = hex_digit(*text);
+        int digit = span_hex_digit(*text);
         if (*text == ':')
             continue;
         if (digit < 0 || digits == 64)

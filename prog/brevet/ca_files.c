@@ -189,18 +189,3 @@ ca_files_key(struct ca_files *files, size_t ca, struct key **ret_key)
                ? BV_OK
                : ca_files_bad(files, err, "%s: %s", path, key_open_text(err));
 }
-
-enum bv_err
-ca_files_hex(const char *text, uint8_t *buf, size_t cap, size_t *ret_len)
-{
-    size_t len = text != NULL ? strlen(text) : 0;
-    if (len == 0 || len % 2 != 0 || len / 2 > cap ||
-        strspn(text, "0123456789abcdefABCDEF") != len)
-        return BV_E_BAD_MESSAGE;
-    for (size_t i = 0; i < len / 2; i++) {
-        const char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
-        buf[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
-    *ret_len = len / 2;
-    return BV_OK;
-}

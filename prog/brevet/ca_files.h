@@ -54,8 +54,4 @@ enum bv_err ca_files_read(struct ca_files *files, const char *path,
 enum bv_err ca_files_write(struct ca_files *files, const char *path,
                            mode_t mode, struct span bytes) BV_CHECKED;
 
-/* ca_files_hex: octets of hexadecimal digits; BAD_MESSAGE. */
-enum bv_err ca_files_hex(const char *text, uint8_t *buf, size_t cap,
-                         size_t *ret_len) BV_CHECKED;
-
 #endif

@@ -112,7 +112,7 @@ serial_for(struct ca_files *files, const struct command_call *call,
     const char *hex = ca_act_text(call, "serial", NULL);
     if (hex == NULL)
         return ledger_serial(ledger, buf, ret_len);
-    if (ca_files_hex(hex, buf, LIMIT_SERIAL, ret_len) == BV_OK)
+    if (span_unhex(span_str(hex), buf, LIMIT_SERIAL, ret_len) == BV_OK)
         return BV_OK;
     return ca_files_bad(files, BV_E_USAGE,
                         "--serial: at most 20 octets of hexadecimal digits");

@@ -277,8 +277,9 @@ ledger_serial(struct ledger *ledger, uint8_t buf[LIMIT_SERIAL], size_t *ret_len)
     BV_TRY(ledger_ask(ledger, "ca.number", json_object(), &result));
     enum bv_err err = BV_OK;
     if (result != NULL)
-        err = ca_files_hex(json_string_value(json_object_get(result, "serial")),
-                           buf, LIMIT_SERIAL, ret_len);
+        err = span_unhex(
+            span_str(json_string_value(json_object_get(result, "serial"))), buf,
+            LIMIT_SERIAL, ret_len);
     json_decref(result);
     return err;
 }

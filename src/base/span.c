@@ -153,3 +153,33 @@ span_copy_str(struct span in, char *dst, size_t cap)
     dst[in.len] = '\0';
     return BV_OK;
 }
+
+int
+span_hex_digit(int c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+enum bv_err
+span_unhex(struct span text, uint8_t *dst, size_t cap, size_t *ret_len)
+{
+    size_t len = text.len / 2;
+
+    if (text.len == 0 || text.len % 2 != 0)
+        return BV_E_BAD_MESSAGE;
+    if (len > cap)
+        return BV_E_TOO_LARGE;
+    for (size_t i = 0; i < len; i++) {
+        int high = span_hex_digit(text.data[2 * i]);
+        int low = span_hex_digit(text.data[2 * i + 1]);
+        if (high < 0 || low < 0)
+            return BV_E_BAD_MESSAGE;
+        dst[i] = (uint8_t)(high << 4 | low);
+    }
+    *ret_len = len;
+    return BV_OK;
+}

@@ -56,4 +56,11 @@ int span_cmp(struct span a, struct span b);
  * its NUL; BAD_MESSAGE when the span holds a NUL octet. */
 enum bv_err span_copy_str(struct span in, char *dst, size_t cap) BV_CHECKED;
 
+/* span_hex_digit: the value of a hexadecimal digit of either case, else -1. */
+int span_hex_digit(int c);
+/* span_unhex writes the octets that pairs of digits stand for. BAD_MESSAGE for
+ * anything but one or more pairs, TOO_LARGE for more than cap. */
+enum bv_err span_unhex(struct span text, uint8_t *dst, size_t cap,
+                       size_t *ret_len) BV_CHECKED;
+
 #endif

@@ -136,22 +136,6 @@ cert_list(struct admin_call *call)
 /* --- which certificate --- */
 
 static enum bv_err
-hex_octets(const char *text, uint8_t *buf, size_t cap, size_t *ret_len)
-{
-    size_t len = strlen(text);
-    if (len % 2 != 0 || len / 2 > cap)
-        return BV_E_BAD_MESSAGE;
-    for (size_t i = 0; i < len / 2; i++) {
-        char pair[3] = {text[2 * i], text[2 * i + 1], '\0'};
-        if (strspn(pair, "0123456789abcdefABCDEF") != 2)
-            return BV_E_BAD_MESSAGE;
-        buf[i] = (uint8_t)strtoul(pair, NULL, 16);
-    }
-    *ret_len = len / 2;
-    return BV_OK;
-}
-
-static enum bv_err
 seq_of_call(struct admin_call *call, uint64_t *ret_seq)
 {
     uint8_t serial[LIMIT_SERIAL];
@@ -165,7 +149,7 @@ seq_of_call(struct admin_call *call, uint64_t *ret_seq)
     if (text == NULL)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "say which: a serial number, a device or a key");
-    if (hex_octets(text, serial, sizeof serial, &len) != BV_OK)
+    if (span_unhex(span_str(text), serial, sizeof serial, &len) != BV_OK)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "\"serial\" must be a serial number in hex");
     if (serial_open(call->core->serial, span_of(serial, len), ret_seq) != BV_OK)
@@ -201,8 +185,7 @@ key_of_call(struct admin_call *call, uint8_t ret_hash[32])
 {
     size_t len = 0;
     const char *text = admin_text(call, "key");
-    if (text == NULL || hex_octets(text, ret_hash, 32, &len) != BV_OK ||
-        len != 32)
+    if (span_unhex(span_str(text), ret_hash, 32, &len) != BV_OK || len != 32)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "\"key\" must be the SHA-256 of a public key");
     return BV_OK;

@@ -86,15 +86,6 @@ compare(const void *a, const void *b)
     return memcmp(a, b, ENTRY_LEN);
 }
 
-static int
-hex(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static struct span
 take_line(struct span *text)
 {
@@ -112,15 +103,10 @@ take_line(struct span *text)
 static enum bv_err
 parse_line(struct span line, uint8_t *entry)
 {
+    size_t len;
     if (line.len != ENTRY_LEN * 2)
         return BV_E_BAD_MESSAGE;
-    for (size_t i = 0; i < ENTRY_LEN; i++) {
-        int high = hex(line.data[2 * i]), low = hex(line.data[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return BV_E_BAD_MESSAGE;
-        entry[i] = (uint8_t)(high << 4 | low);
-    }
-    return BV_OK;
+    return span_unhex(line, entry, ENTRY_LEN, &len);
 }
 
 enum bv_err

@@ -21,19 +21,10 @@ enum {
 
 #define MAX_SIZE_DIGITS 8
 
-static int
-hex_value(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static enum bv_err
 on_size(struct http_chunked *chunked, uint8_t c)
 {
-    int digit = hex_value(c);
+    int digit = span_hex_digit(c);
     if (digit >= 0) {
         if (++chunked->digits > MAX_SIZE_DIGITS)
             return BV_E_TOO_LARGE;

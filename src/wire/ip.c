@@ -36,24 +36,18 @@ parse_v4(struct span text, uint8_t ip[4])
     return text.len == 0;
 }
 
-static int
-hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static bool
 take_group(struct span *text, uint8_t group[2])
 {
     unsigned n = 0;
     size_t len = 0;
 
-    for (; len < text->len && len < 4 && hex_digit(text->data[len]) >= 0; len++)
-        n = n << 4 | (unsigned)hex_digit(text->data[len]);
+    for (; len < text->len && len < 4; len++) {
+        int digit = span_hex_digit(text->data[len]);
+        if (digit < 0)
+            break;
+        n = n << 4 | (unsigned)digit;
+    }
     *text = span_of(text->data + len, text->len - len);
     group[0] = (uint8_t)(n >> 8);
     group[1] = (uint8_t)n;

@@ -5,18 +5,6 @@
 #define BAD (-2)
 
 static int
-hex(int c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-static int
 next_raw(struct span *in)
 {
     uint8_t c;
@@ -30,8 +18,8 @@ unescape(struct span *in, int (*next)(struct span *))
     int c = next(in);
     if (c != '%')
         return c;
-    int high = hex(next(in));
-    int low = hex(next(in));
+    int high = span_hex_digit(next(in));
+    int low = span_hex_digit(next(in));
     return high < 0 || low < 0 ? BAD : high << 4 | low;
 }
 

@@ -97,6 +97,34 @@ test_copy_to_string(void **state)
     assert_int_equal(span_copy_str(SPAN_EMPTY, text, 0), BV_E_TOO_LARGE);
 }
 
+static void
+test_hex_of_either_case(void **state)
+{
+    uint8_t got[2] = {0};
+    size_t len = 0;
+
+    assert_int_equal(span_unhex(SPAN_LIT("09aF"), got, 2, &len), BV_OK);
+    assert_int_equal(len, 2);
+    assert_memory_equal(got, "\x09\xaf", 2);
+    assert_int_equal(span_hex_digit(-1), -1);
+}
+
+static void
+test_what_is_not_hex_is_refused(void **state)
+{
+    static const char *const wrong[] = {"",   "a",  "abc", "0g", "g0",
+                                        " 0", "-1", "0x",  ":0", "@0"};
+    uint8_t got[2];
+    size_t len = 7;
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(span_unhex(span_str(wrong[i]), got, 2, &len),
+                         BV_E_BAD_MESSAGE);
+    assert_int_equal(span_unhex(SPAN_LIT("010203"), got, 2, &len),
+                     BV_E_TOO_LARGE);
+    assert_int_equal(len, 7);
+}
+
 int
 main(void)
 {
@@ -106,6 +134,8 @@ main(void)
         cmocka_unit_test(test_field_longer_than_the_message),
         cmocka_unit_test(test_comparisons),
         cmocka_unit_test(test_copy_to_string),
+        cmocka_unit_test(test_hex_of_either_case),
+        cmocka_unit_test(test_what_is_not_hex_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
