@@ -177,7 +177,7 @@ struct bv_status {
 
 /* Private by rule: use the functions. */
 struct bv_device {
-    uint64_t private_[512];
+    uint64_t private_[256];
 };
 
 /* bv_device_init prepares a device; nothing is read or sent. The configuration
