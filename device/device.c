@@ -440,11 +440,21 @@ spoils_key(enum bv_why why)
            why == BV_WHY_DATES || why == BV_WHY_PROOF;
 }
 
+/* What a server asks for counts, but not beyond half of what is left of the
+ * identity: it may ask us to wait, not to go without. */
+static uint32_t
+patience(const struct dev *dev, uint32_t asked)
+{
+    int64_t left = (dev->not_after - latest_time(dev)) / 2;
+    return left > 0 && left < (int64_t)asked ? (uint32_t)left : asked;
+}
+
 static uint32_t
 pause_after(struct dev *dev, enum bv_why why, uint32_t asked)
 {
     uint32_t pause =
         dev->record.pause > 0 ? dev->record.pause : dev_pause(dev, 1);
+    asked = patience(dev, asked);
     if (why == BV_WHY_PENDING && asked > 0)
         pause = asked < PENDING_MIN ? PENDING_MIN : asked;
     if (why == BV_WHY_SERVER_ERROR && asked > pause)

@@ -19,7 +19,9 @@
  *
  * The promise: once the device had a working identity, no power cut, no server
  * answer and no clock takes it away. Failures cost an attempt: the pause before
- * the next grows (1 min to 24 h, spread at random) and survives a restart.
+ * the next grows (1 min to 24 h, spread at random; for a short-lived
+ * certificate less) and survives a restart. A server's Retry-After is followed
+ * until the restart, but never beyond half of what is left of the certificate.
  *
  * Clocks: the wall clock may be unknown, wrong, or jump. The present is never
  * believed to be before the build (config.not_before_build) or before the

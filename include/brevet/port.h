@@ -10,8 +10,11 @@
  * - Results (ret_x) are written only with BV_PORT_OK.
  * - Pointers passed in are valid during the call only: copy what is needed
  *   longer. No function may call back into the library.
- * - A function that may answer BV_PORT_WANT is called again with the same
- *   arguments at a later step until it answers something else. None blocks.
+ * - BV_PORT_WANT may come from keys.generate and keys.copy and from the
+ *   transport's open, send and recv. They are called again with the same
+ *   arguments at a later step until they answer something else, and never
+ *   block; open may be given up by close before. All others answer in one call:
+ *   they take the time they need (observe.yield comes before the long ones).
  *
  * ISO C99, usable from C++. */
 #ifndef BREVET_PORT_H

@@ -285,6 +285,31 @@ test_retry_after_is_kept(void **state)
     assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, 4000));
 }
 
+/* "Come back tomorrow" to an identity of an hour: asked again before its end,
+ * but not more than a few times. */
+static void
+test_retry_after_is_not_the_end(void **state)
+{
+    static const enum mood moods[] = {MOOD_BROKEN, MOOD_PENDING};
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        world_init(&world);
+        world.lifetime = 3600;
+        enrol();
+        world.mood = moods[i];
+        world.retry_after = UINT32_MAX;
+        unsigned before = world.contacts;
+        int64_t end = world.true_time + 3600;
+        while (world.true_time < end - 300)
+            (void)world_run(&world, &device, BV_EVENT_RENEWED, 60);
+        assert_in_range(world.contacts - before, 2, 20);
+        world.mood = MOOD_HONEST;
+        assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 290));
+        assert_true(world.true_time < end);
+        assert_true(world_works(&world));
+    }
+}
+
 /* Days of polling: one key, so that the server sees one request, and the flash
  * is left alone. */
 static void
@@ -573,6 +598,8 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_truncated_enrolment_by_fingerprint,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_retry_after_is_not_the_end, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_retry_after_is_kept, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pause_survives_restart, setup,
