@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/limits.h"
 #include "base/log.h"
 #include "proc/channel.h"
 #include "prog/brevetd/callers.h"
@@ -13,6 +14,7 @@
 struct connection {
     struct channel *channel; /* NULL: free */
     unsigned tag;            /* never used twice */
+    unsigned asked;          /* and not answered */
     uid_t uid;
 };
 
@@ -71,9 +73,9 @@ control_pollfds(const struct control *control, struct pollfd *fds)
         fds[1 + i] = (struct pollfd){-1, 0, 0};
         if (channel == NULL)
             continue;
-        bool output = channel_has_output(channel);
+        /* who does not take an answer is not asked for more questions */
         fds[1 + i].fd = channel_fd(channel);
-        fds[1 + i].events = (short)(POLLIN | (output ? POLLOUT : 0));
+        fds[1 + i].events = channel_has_output(channel) ? POLLOUT : POLLIN;
     }
     return 1 + CONTROL_MAX;
 }
@@ -133,6 +135,7 @@ admit(struct control *control, int fd)
         return;
     owned = -1;
     c->uid = who.uid;
+    c->asked = 0;
     c->tag = ++control->last_tag;
 }
 
@@ -154,10 +157,19 @@ ask(struct control *control, struct connection *c, const struct msg *msg,
     struct core *core)
 {
     struct core_caller caller;
-    if (callers_find(control->callers, c->uid, &caller) == BV_OK)
-        core_admin(core, &caller, c->tag, msg->id, msg->body);
-    else
+    if (callers_find(control->callers, c->uid, &caller) != BV_OK) {
         refuse(c, msg->id);
+        return;
+    }
+    if (c->asked == LIMIT_CONTROL_ASKED) {
+        log_warn("control connection ended uid=%u reason=\"too many questions "
+                 "at once\"",
+                 (unsigned)c->uid);
+        drop(c);
+        return;
+    }
+    c->asked++;
+    core_admin(core, &caller, c->tag, msg->id, msg->body);
 }
 
 static void
@@ -202,6 +214,7 @@ control_reply(struct control *control, unsigned tag, uint64_t id,
         struct connection *c = &control->connections[i];
         if (c->channel == NULL || c->tag != tag)
             continue;
+        c->asked--;
         if (channel_send(c->channel, MSG_ADMIN_REPLY, id, json) != BV_OK)
             drop(c);
         return;

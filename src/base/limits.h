@@ -74,6 +74,9 @@
 #define LIMIT_MESSAGE 262144
 /* What one channel may have queued before its writer is refused. */
 #define LIMIT_CHANNEL_QUEUE 8388608
+/* Questions of one connection to the control socket that core has not answered:
+ * each answer may be a whole message. brevet(1) asks one at a time. */
+#define LIMIT_CONTROL_ASKED 16
 /* Requests from doors that core works on at once. */
 #define LIMIT_INFLIGHT 4096
 

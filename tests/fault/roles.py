@@ -250,6 +250,28 @@ def control_garbage(brevet):
     good.close()
 
 
+def control_flood(brevet):
+    """A reader who asks for thousands of long answers in one breath."""
+    before = brevet.roles()
+    question = b'{"verb":"audit.list","args":{"limit":1000}}'
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect(str(brevet.dir / "run/control.sock"))
+        try:
+            s.sendall(b"".join(struct.pack(">IHHQ", len(question), 50, VERSION, i) + question
+                               for i in range(4000)))
+            while s.recv(65536):
+                pass
+            ended = True
+        except ConnectionError:
+            ended = True
+        except TimeoutError:
+            ended = False
+    ok(ended, "thousands of questions in one breath: the connection is ended")
+    ok(brevet.cli_json("status")["clock_ok"] is True, "… and others are answered")
+    ok(brevet.roles() == before, "… and core lives on", f"{before} {brevet.roles()}")
+
+
 # --- draining ---
 
 def drain(brevet, secret):
@@ -350,6 +372,7 @@ def main():
     stopped(brevet, secret, "signer")
     stopped(brevet, secret, "core")
     control_garbage(brevet)
+    control_flood(brevet)
     if os.geteuid() == 0:
         nonsense(brevet)
     until(brevet.ready, BACKOFF)
