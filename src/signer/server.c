@@ -13,6 +13,9 @@
 
 #define NUM_EVENTS 64
 #define CORE       0 /* channels[0]; door i is channels[1 + i] */
+/* Messages of one channel in one step: with RSA on a small machine a signature
+ * takes tens of milliseconds, and the parent is answered between two steps. */
+#define SHARE 16
 
 struct signer_server {
     struct keyring *ring;
@@ -21,6 +24,7 @@ struct signer_server {
     void *save_user;
     int map_fd; /* a status map that is not written yet; -1 */
     struct channel *channels[SIGNER_SERVER_CHANNELS];
+    bool more[SIGNER_SERVER_CHANNELS]; /* read, and not served yet */
     struct signer_event events[NUM_EVENTS];
     unsigned first_event, num_events;
     uint8_t answer[RESPONDER_ANSWER_MAX];
@@ -184,6 +188,7 @@ attach(struct signer_server *server, unsigned slot, int fd, enum proc_role peer)
     BV_TRY(channel_new(fd, PROC_SIGNER, peer, &channel));
     channel_free(server->channels[slot]);
     server->channels[slot] = channel;
+    server->more[slot] = false;
     return BV_OK;
 }
 
@@ -256,6 +261,15 @@ open_ocsp(struct signer_server *server, struct keyring_entry *entry)
     (void)event(server, SIGNER_EVENT_OCSP_READY, entry->name, err);
 }
 
+static bool
+has_more(const struct signer_server *server)
+{
+    for (unsigned i = 0; i < SIGNER_SERVER_CHANNELS; i++)
+        if (server->more[i])
+            return true;
+    return false;
+}
+
 bool
 signer_server_busy(const struct signer_server *server)
 {
@@ -264,7 +278,7 @@ signer_server_busy(const struct signer_server *server)
         if (!entry->tried || !entry->ocsp_tried || entry->ocsp_unsaved)
             return true;
     }
-    return false;
+    return has_more(server);
 }
 
 static void
@@ -502,19 +516,21 @@ is_ready(const struct channel *channel, const struct pollfd *fds,
 }
 
 static enum bv_err
-serve_channel(struct signer_server *server, struct channel *channel,
-              bool *ret_worked)
+serve_channel(struct signer_server *server, unsigned slot, bool *ret_worked)
 {
+    struct channel *channel = server->channels[slot];
     struct msg msg;
-    bool got;
+    bool got = true;
 
-    for (;;) {
+    for (unsigned i = 0; i < SHARE && got; i++) {
         BV_TRY(channel_next(channel, &got, &msg));
         if (!got)
-            return BV_OK;
+            break;
         *ret_worked = true;
         BV_TRY(dispatch(server, channel, &msg));
     }
+    server->more[slot] = got;
+    return BV_OK;
 }
 
 static void
@@ -522,17 +538,20 @@ let_go(struct signer_server *server, unsigned slot)
 {
     channel_free(server->channels[slot]);
     server->channels[slot] = NULL;
+    server->more[slot] = false;
 }
 
-/* CLOSED when the other end has gone; any other error is a broken protocol. */
+/* CLOSED when the other end has gone; any other error is a broken protocol.
+ * What was read before is served before more is read. */
 static enum bv_err
-read_channel(struct signer_server *server, struct channel *channel,
-             bool *ret_worked)
+read_channel(struct signer_server *server, unsigned slot, bool *ret_worked)
 {
-    enum bv_err end = channel_fill(channel);
+    enum bv_err end = BV_OK;
+    if (!server->more[slot])
+        end = channel_fill(server->channels[slot]);
     if (end != BV_OK && end != BV_E_CLOSED)
         return end;
-    BV_TRY(serve_channel(server, channel, ret_worked));
+    BV_TRY(serve_channel(server, slot, ret_worked));
     return end;
 }
 
@@ -557,9 +576,10 @@ signer_server_step(struct signer_server *server, const struct pollfd *fds,
     try_map(server);
     for (unsigned i = 0; i < SIGNER_SERVER_CHANNELS; i++) {
         struct channel *channel = server->channels[i];
-        if (channel == NULL || !is_ready(channel, fds, num_fds))
+        if (channel == NULL ||
+            (!server->more[i] && !is_ready(channel, fds, num_fds)))
             continue;
-        enum bv_err err = read_channel(server, channel, &worked);
+        enum bv_err err = read_channel(server, i, &worked);
         closed[i] = err == BV_E_CLOSED;
         if (err != BV_OK && !closed[i])
             BV_TRY(on_broken(server, i, err));

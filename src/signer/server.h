@@ -81,7 +81,8 @@ enum bv_err signer_server_map(struct signer_server *server, int fd) BV_CHECKED;
 /* signer_server_pollfds fills in what to wait for and returns how many. */
 unsigned signer_server_pollfds(const struct signer_server *server,
                                struct pollfd *fds, unsigned cap);
-/* signer_server_busy: there is work without waiting (sealed keys). */
+/* signer_server_busy: there is work without waiting (sealed keys, messages that
+ * the last step left: it takes a share of each channel's). */
 bool signer_server_busy(const struct signer_server *server);
 /* signer_server_step does what is ready. A channel that closed is let go, and
  * so is a door that broke the protocol. An error means the process must end:

@@ -349,6 +349,60 @@ doors_get_ocsp_and_nothing_else(void **state)
     channel_free(door);
 }
 
+static unsigned
+answers_of(struct channel *channel)
+{
+    struct msg msg;
+    bool got = true;
+    unsigned num = 0;
+
+    assert_int_equal(channel_fill(channel), BV_OK);
+    for (;;) {
+        assert_int_equal(channel_next(channel, &got, &msg), BV_OK);
+        if (!got)
+            return num;
+        num++;
+    }
+}
+
+/* One peer's thousand questions are no reason for the others, and the parent,
+ * to wait; nor are they forgotten when nothing more comes. */
+static void
+a_flood_is_taken_in_shares(void **state)
+{
+    enum { FLOOD = 1000 };
+    bv_auto(signer_server) struct signer_server *server = new_server();
+    struct channel *doors[2];
+    struct pollfd none[1] = {{-1, 0, 0}};
+    int fds[2];
+
+    while (signer_server_busy(server))
+        assert_int_equal(step(server), BV_OK);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(channel_pair(fds), BV_OK);
+        assert_int_equal(signer_server_door(server, i, fds[0]), BV_OK);
+        assert_int_equal(channel_new(fds[1], PROC_DOOR, PROC_SIGNER, &doors[i]),
+                         BV_OK);
+    }
+    for (uint64_t i = 0; i < FLOOD; i++)
+        assert_int_equal(channel_send(doors[0], MSG_OCSP, i, SPAN_LIT("x")),
+                         BV_OK);
+    assert_int_equal(channel_send(doors[1], MSG_OCSP, 1, SPAN_LIT("x")), BV_OK);
+    assert_int_equal(channel_flush(doors[0]), BV_OK);
+    assert_int_equal(channel_flush(doors[1]), BV_OK);
+    assert_int_equal(step(server), BV_OK);
+    unsigned first = answers_of(doors[0]), all = first;
+    assert_int_equal(answers_of(doors[1]), 1);
+    assert_in_range(first, 1, 100);
+    while (signer_server_busy(server)) {
+        assert_int_equal(signer_server_step(server, none, 0), BV_OK);
+        all += answers_of(doors[0]);
+    }
+    assert_int_equal(all, FLOOD);
+    channel_free(doors[0]);
+    channel_free(doors[1]);
+}
+
 /* A door that pretends to be core is not heard again; others are. */
 static void
 a_door_out_of_protocol_is_cut_off(void **state)
@@ -456,6 +510,7 @@ main(void)
         cmocka_unit_test(responder_key_lives_on),
         cmocka_unit_test(wrong_passphrase),
         cmocka_unit_test(doors_get_ocsp_and_nothing_else),
+        cmocka_unit_test(a_flood_is_taken_in_shares),
         cmocka_unit_test(a_door_out_of_protocol_is_cut_off),
         cmocka_unit_test(bad_configurations),
         cmocka_unit_test(soft),
