@@ -6,14 +6,16 @@
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/job.h"
+#include "wire/pem.h"
 
 #define LIMIT_DEFAULT 100
 /* MSG_ADMIN_REPLY's body. */
 #define REPLY_MAX LIMIT_MESSAGE
 
 static const struct admin_verb *const tables[] = {
-    admin_cert_verbs,  admin_device_verbs, admin_token_verbs,
-    admin_audit_verbs, admin_server_verbs, admin_ca_verbs,
+    admin_cert_verbs,  admin_issue_verbs, admin_device_verbs,
+    admin_token_verbs, admin_audit_verbs, admin_server_verbs,
+    admin_ca_verbs,
 };
 
 static const struct admin_verb *
@@ -83,6 +85,20 @@ admin_hex(struct span octets)
     struct sink out = sink_of(buf, sizeof buf);
     sink_hex(&out, octets);
     return json_stringn(buf, out.len);
+}
+
+json_t *
+admin_pem(struct span der)
+{
+    size_t cap = PEM_LEN(sizeof PEM_CERTIFICATE, der.len) + 16;
+    char *buf = malloc(cap);
+    if (buf == NULL)
+        return json_null();
+    struct sink out = sink_of(buf, cap);
+    pem_encode(&out, PEM_CERTIFICATE, der);
+    json_t *text = json_stringn(buf, out.len);
+    free(buf);
+    return text;
 }
 
 enum bv_err

@@ -6,7 +6,7 @@
  * {"rows":[…],"next":key or null}. Times are Unix seconds, octets lower-case
  * hex, DER certificates PEM text. Unknown arguments are ignored.
  *
- * Each verb is one row in a table (admin.c) with the least role that may use
+ * Each verb is one row in its file's table, with the least role that may use
  * it. What changes something is audited under the caller's uid and name and
  * answered after its commit. For the files of this room only. */
 #ifndef BV_CORE_ADMIN_H
@@ -41,9 +41,9 @@ struct admin_verb {
 };
 
 /* The tables of the files. */
-extern const struct admin_verb admin_cert_verbs[], admin_device_verbs[],
-    admin_token_verbs[], admin_audit_verbs[], admin_server_verbs[],
-    admin_ca_verbs[];
+extern const struct admin_verb admin_cert_verbs[], admin_issue_verbs[],
+    admin_device_verbs[], admin_token_verbs[], admin_audit_verbs[],
+    admin_server_verbs[], admin_ca_verbs[];
 
 /* --- for handlers --- */
 
@@ -61,7 +61,10 @@ int64_t admin_int(const struct admin_call *call, const char *name,
 enum bv_err admin_name(struct admin_call *call, const char *name, char *dst,
                        size_t cap) BV_CHECKED;
 unsigned admin_limit(const struct admin_call *call);
+/* admin_hex: at most 64 octets. */
 json_t *admin_hex(struct span octets);
+/* admin_pem: a certificate; null without memory. */
+json_t *admin_pem(struct span der);
 /* admin_cert_json: a certificate as listings show it (admin_cert.c). */
 json_t *admin_cert_json(struct core *core, const struct store_cert *row);
 /* admin_audit appends an entry for this call. */

@@ -1,15 +1,101 @@
-/* ca.number, ca.note, crl.request, crl.install: what the commands that work
- * with a CA's key in hand (brevet ca …) ask of whoever owns the database. */
+/* ca.list, ca.show, crl.publish; and ca.number, ca.note, crl.request,
+ * crl.install: what the commands that work with a CA's key in hand (brevet ca
+ * …) ask of whoever owns the database. */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/admin.h"
 #include "core/batch.h"
 #include "core/cas.h"
+#include "core/crl.h"
 #include "core/crl_brought.h"
 #include "core/sequence.h"
 #include "pki/random.h"
+#include "wire/name.h"
 #include "wire/pem.h"
+
+/* --- what is here --- */
+
+static json_t *
+ca_json(const struct issuer *issuer, bool whole)
+{
+    char subject[512];
+    struct sink text = sink_of(subject, sizeof subject);
+    name_put_text(&text, issuer->cert.subject);
+    json_t *json = json_pack("{s:s, s:i, s:s%, s:I, s:I, s:b, s:s, s:I, s:I}",
+                             "name", issuer->config->name, "id",
+                             (int)issuer->id, "subject", subject, text.len,
+                             "not_before", (json_int_t)issuer->cert.not_before,
+                             "not_after", (json_int_t)issuer->cert.not_after,
+                             "offline", (int)issuer->config->offline, "key",
+                             alg_key_name(issuer->cert.spki.alg), "crl_number",
+                             (json_int_t)issuer->crl_number, "crl_next_update",
+                             (json_int_t)issuer->crl_next);
+    if (whole && json != NULL)
+        (void)json_object_set_new(json, "pem", admin_pem(issuer->config->cert));
+    return json;
+}
+
+static enum bv_err
+ca_list(struct admin_call *call)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < call->core->num_issuers; i++)
+        (void)json_array_append_new(rows,
+                                    ca_json(&call->core->issuers[i], false));
+    call->result = json_pack("{s:o, s:n}", "rows", rows, "next");
+    return BV_OK;
+}
+
+static enum bv_err
+ca_of_call(struct admin_call *call, struct issuer **ret_issuer)
+{
+    char name[LIMIT_SHORT_NAME];
+    BV_TRY(admin_name(call, "name", name, sizeof name));
+    *ret_issuer = core_issuer(call->core, name);
+    return *ret_issuer != NULL
+               ? BV_OK
+               : admin_problem(call, BV_E_NOT_FOUND, "there is no such CA");
+}
+
+static enum bv_err
+ca_show(struct admin_call *call)
+{
+    struct issuer *issuer;
+    BV_TRY(ca_of_call(call, &issuer));
+    call->result = ca_json(issuer, true);
+    return BV_OK;
+}
+
+static enum bv_err
+publish_all(struct core *core)
+{
+    for (size_t i = 0; i < core->num_issuers; i++) {
+        enum bv_err err = crl_start(core, &core->issuers[i]);
+        if (err != BV_OK && err != BV_E_NOT_FOUND && err != BV_E_BUSY)
+            return err;
+    }
+    return BV_OK;
+}
+
+/* The CRL is on its way when this is answered. */
+static enum bv_err
+crl_publish(struct admin_call *call)
+{
+    struct issuer *issuer = NULL;
+    call->apart = true; /* nothing is written yet */
+    if (admin_text(call, "name") != NULL)
+        BV_TRY(ca_of_call(call, &issuer));
+    enum bv_err err = issuer != NULL ? crl_start(call->core, issuer)
+                                     : publish_all(call->core);
+    if (err == BV_E_BAD_CLOCK)
+        return admin_problem(call, err, ADMIN_BAD_CLOCK);
+    if (err == BV_E_NOT_FOUND)
+        return admin_problem(call, err, "this CA publishes no CRL here");
+    return err == BV_E_BUSY ? BV_OK : err;
+}
+
+/* --- with a key in hand --- */
 
 /* A serial number for a certificate that is signed elsewhere. */
 static enum bv_err
@@ -130,6 +216,9 @@ crl_install(struct admin_call *call)
 }
 
 const struct admin_verb admin_ca_verbs[] = {
+    {"ca.list", CORE_ROLE_READ, ca_list},
+    {"ca.show", CORE_ROLE_READ, ca_show},
+    {"crl.publish", CORE_ROLE_OPERATE, crl_publish},
     {"ca.number", CORE_ROLE_ADMIN, ca_number},
     {"ca.note", CORE_ROLE_ADMIN, ca_note},
     {"crl.request", CORE_ROLE_ADMIN, crl_request},

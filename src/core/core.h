@@ -188,7 +188,8 @@ void core_submit(struct core *core, unsigned door_tag, uint64_t id,
 /* core_admin takes a request of the control socket:
  *   {"verb":"cert.list","args":{…}}
  * and answers {"ok":true,"result":…} or {"ok":false,"error":"NAME","detail":
- * "sentence"} through calls.admin_reply. Verbs: see core/admin.c. */
+ * "sentence"} through calls.admin_reply. Verbs: the tables at the end of
+ * core/admin_*.c. */
 void core_admin(struct core *core, const struct core_caller *caller,
                 unsigned tag, uint64_t id, struct span request);
 

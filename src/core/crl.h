@@ -15,7 +15,7 @@
  * number is always recorded; a crash in between skips a number, which is
  * allowed. What is revoked meanwhile is on the next one, which is due already.
  * A CA with an Ed25519 key signs whole messages only: its CRL is limited to
- * what fits one message (about 1,400 entries); beyond that publishing fails and
+ * what fits one message (about 1,200 entries); beyond that publishing fails and
  * says so.
  */
 #ifndef BV_CORE_CRL_H
