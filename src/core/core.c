@@ -12,6 +12,7 @@
 #include "core/infra.h"
 #include "core/job.h"
 #include "core/piece.h"
+#include "core/replay.h"
 #include "core/sequence.h"
 #include "core/sign.h"
 #include "core/state.h"
@@ -34,11 +35,7 @@ core_now(const struct core *core)
 const struct profile *
 core_profile(const struct core *core, const char *name)
 {
-    for (size_t i = 0; i < core->config->num_profiles; i++) {
-        if (strcmp(core->config->profiles[i].name, name) == 0)
-            return &core->config->profiles[i];
-    }
-    return NULL;
+    return core_config_profile(core->config, name);
 }
 
 struct issuer *
@@ -59,119 +56,6 @@ core_issuer_of_id(struct core *core, uint8_t id)
             return &core->issuers[i];
     }
     return NULL;
-}
-
-/* --- configuration --- */
-
-static const struct core_ca *
-find_ca(const struct core_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->num_cas; i++) {
-        if (strcmp(config->cas[i].name, name) == 0)
-            return &config->cas[i];
-    }
-    return NULL;
-}
-
-static bool
-has_profile(const struct core_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->num_profiles; i++) {
-        if (strcmp(config->profiles[i].name, name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum bv_err
-bad_config(char *ret_problem, size_t cap, const char *what, const char *name,
-           const char *why)
-{
-    (void)snprintf(ret_problem, cap, "%s \"%s\": %s", what, name, why);
-    return BV_E_BAD_CONFIG;
-}
-
-static enum bv_err
-check_cas(const struct core_config *config, char *ret_problem, size_t cap)
-{
-    struct cert cert;
-    if (config->num_cas > 255)
-        return bad_config(ret_problem, cap, "ca", "", "more than 255 CAs");
-    for (size_t i = 0; i < config->num_cas; i++) {
-        const struct core_ca *ca = &config->cas[i];
-        if (cert_parse(ca->cert, &cert) != BV_OK || !cert_may_sign(&cert))
-            return bad_config(ret_problem, cap, "ca", ca->name,
-                              "the certificate is not a CA's");
-        if (find_ca(config, ca->name) != ca)
-            return bad_config(ret_problem, cap, "ca", ca->name,
-                              "the name is used twice");
-    }
-    return BV_OK;
-}
-
-static enum bv_err
-check_profiles(const struct core_config *config, char *ret_problem, size_t cap)
-{
-    char why[160];
-    for (size_t i = 0; i < config->num_profiles; i++) {
-        const struct profile *p = &config->profiles[i];
-        if (profile_check(p, why, sizeof why) != BV_OK)
-            return bad_config(ret_problem, cap, "profile", p->name, why);
-        if (p->ca[0] != '\0' && find_ca(config, p->ca) == NULL)
-            return bad_config(ret_problem, cap, "profile", p->name,
-                              "its CA does not exist");
-    }
-    return BV_OK;
-}
-
-/* A manufacturer names its devices as it likes; the group keeps it from
- * naming another one's. */
-static bool
-shares_group(const struct core_config *config, size_t index)
-{
-    const char *group = config->manufacturers[index].group;
-    for (size_t i = 0; group[0] != '\0' && i < index; i++) {
-        if (strcmp(config->manufacturers[i].group, group) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum bv_err
-check_manufacturers(const struct core_config *config, char *ret_problem,
-                    size_t cap)
-{
-    for (size_t i = 0; i < config->num_manufacturers; i++) {
-        const struct core_manufacturer *m = &config->manufacturers[i];
-        if (m->profile[0] != '\0' && !has_profile(config, m->profile))
-            return bad_config(ret_problem, cap, "manufacturer", m->name,
-                              "its profile does not exist");
-        if (shares_group(config, i))
-            return bad_config(ret_problem, cap, "manufacturer", m->name,
-                              "its group is another manufacturer's: either "
-                              "could take over the other's devices");
-    }
-    return BV_OK;
-}
-
-enum bv_err
-core_config_check(const struct core_config *config, char *ret_problem,
-                  size_t cap)
-{
-    const char *def = config->default_profile;
-    BV_TRY(check_cas(config, ret_problem, cap));
-    BV_TRY(check_profiles(config, ret_problem, cap));
-    for (size_t i = 0; i < config->num_labels; i++) {
-        if (!has_profile(config, config->labels[i].profile))
-            return bad_config(ret_problem, cap, "label",
-                              config->labels[i].label,
-                              "its profile does not exist");
-    }
-    BV_TRY(check_manufacturers(config, ret_problem, cap));
-    if (def[0] != '\0' && !has_profile(config, def))
-        return bad_config(ret_problem, cap, "default_profile", def,
-                          "the profile does not exist");
-    return BV_OK;
 }
 
 /* --- opening --- */
@@ -285,109 +169,6 @@ open_facts(struct core *core, uint8_t db_id[STATUSMAP_ID_LEN])
     return core->calls.tool ? BV_OK : audit_start(core);
 }
 
-struct replay {
-    struct core *core;
-    uint64_t from_seq; /* certificates above it were replayed as they are now */
-};
-
-static enum bv_err
-put_present(struct core *core, const struct store_cert *row)
-{
-    return statusmap_put(
-        core->map, row->seq,
-        statusmap_word(row->issuer, row->reason, row->revoked_at));
-}
-
-static enum bv_err
-replay_cert(void *user, const struct store_cert *row)
-{
-    struct core *core = ((struct replay *)user)->core;
-    core->mark.seq = row->seq;
-    return put_present(core, row);
-}
-
-static enum bv_err
-replay_found(void *user, const struct store_cert *row)
-{
-    return put_present(user, row);
-}
-
-/* The status of now, not the change's: readers look on, and what was held,
- * released and then revoked must not be good again for a moment. */
-static enum bv_err
-replay_change(void *user, const struct store_change *row)
-{
-    const struct replay *replay = user;
-    struct core *core = replay->core;
-    core->mark.change = row->change;
-    if (row->seq > replay->from_seq)
-        return BV_OK;
-    return core->store->cert_find(core->store->ctx, row->seq, replay_found,
-                                  core);
-}
-
-static enum bv_err
-see_cert(void *user, const struct store_cert *row)
-{
-    *(bool *)user = true;
-    return BV_E_CLOSED; /* one is enough */
-}
-
-static enum bv_err
-see_change(void *user, const struct store_change *row)
-{
-    *(bool *)user = true;
-    return BV_E_CLOSED;
-}
-
-/* A mark the database does not reach: an older database came back. Its own
- * marks come last in it, so looking for them reads a row or two. */
-static enum bv_err
-is_map_ahead(struct core *core, bool *ret_ahead)
-{
-    const struct statusmap_mark mark = core->mark;
-    const struct store *store = core->store;
-    bool cert = mark.seq == 0, change = mark.change == 0;
-    enum bv_err err = BV_OK;
-    if (!cert)
-        err = store->certs_since(store->ctx, mark.seq - 1, see_cert, &cert);
-    if ((err == BV_OK || err == BV_E_CLOSED) && !change)
-        err = store->changes_since(store->ctx, mark.change - 1, see_change,
-                                   &change);
-    if (err != BV_OK && err != BV_E_CLOSED)
-        return err;
-    *ret_ahead = !cert || !change;
-    return BV_OK;
-}
-
-/* Words the database knows nothing of must not be answered from. */
-static enum bv_err
-drop_if_ahead(struct core *core)
-{
-    bool ahead = false;
-    BV_TRY(is_map_ahead(core, &ahead));
-    if (!ahead)
-        return BV_OK;
-    log_warn("the status map is ahead of the database; it is made anew");
-    core->mark = (struct statusmap_mark){0};
-    return statusmap_reset(core->map);
-}
-
-static enum bv_err
-open_map(struct core *core, int fd, const uint8_t db_id[STATUSMAP_ID_LEN])
-{
-    BV_TRY(statusmap_writer(fd, db_id, &core->map, &core->mark));
-    BV_TRY(drop_if_ahead(core));
-    struct replay replay = {core, core->mark.seq};
-    BV_TRY(core->store->certs_since(core->store->ctx, core->mark.seq,
-                                    replay_cert, &replay));
-    BV_TRY(core->store->changes_since(core->store->ctx, core->mark.change,
-                                      replay_change, &replay));
-    BV_TRY(statusmap_sync(core->map, core->mark));
-    core->synced = core->mark;
-    return BV_OK;
-}
-
 static enum bv_err
 open_audit(struct core *core, char *ret_problem, size_t cap)
 {
@@ -419,7 +200,7 @@ open_all(struct core *core, int *map_fd, char *ret_problem, size_t cap)
     if (*map_fd >= 0) {
         int fd = *map_fd;
         *map_fd = -1; /* the map's from here */
-        BV_TRY(open_map(core, fd, db_id));
+        BV_TRY(replay_map(core, fd, db_id));
     }
     (void)snprintf(ret_problem, cap, "the CAs' certificates cannot be listed");
     BV_TRY(cas_register(core));
@@ -667,12 +448,24 @@ needs_crl_open(struct core *core, const struct issuer *issuer)
     return old == NULL || !issuer->crl_known || old->config->offline;
 }
 
-enum bv_err
-core_reconfigure(struct core *core, const struct core_config *config)
+static void
+schedule_crl(struct core *core, struct issuer *issuer)
 {
-    char problem[200];
-    struct issuer *issuers = NULL;
-    BV_TRY(core_config_check(config, problem, sizeof problem));
+    int64_t now = core_now(core);
+    keep_schedule(core, issuer);
+    if (needs_crl_open(core, issuer) && crl_open(core, issuer) != BV_OK)
+        log_error("the CRL's state is unknown ca=%s", issuer->config->name);
+    /* The signer is opening the key that came with this. */
+    else if (issuer->crl_due <= now && issuer->crl_due != 0)
+        issuer->crl_due = now + KEY_OPENING;
+}
+
+/* The new CAs, each with its durable id. */
+static enum bv_err
+load_durably(struct core *core, const struct core_config *config,
+             struct issuer **ret_issuers)
+{
+    bv_auto_free struct issuer *issuers = NULL;
     enum bv_err err = batch_begin(core);
     if (err == BV_OK)
         err = load_issuers(core, config, &issuers);
@@ -680,27 +473,25 @@ core_reconfigure(struct core *core, const struct core_config *config)
         batch_fail(core, err);
         return err;
     }
-    err = batch_commit(core);
-    if (err != BV_OK) {
-        free(issuers);
-        return err;
-    }
-    for (size_t i = 0; i < config->num_cas; i++) {
-        keep_schedule(core, &issuers[i]);
-        if (needs_crl_open(core, &issuers[i]) &&
-            crl_open(core, &issuers[i]) != BV_OK)
-            log_error("the CRL's state is unknown ca=%s",
-                      issuers[i].config->name);
-        /* The signer is opening the key that came with this. */
-        else if (issuers[i].crl_due <= core_now(core) &&
-                 issuers[i].crl_due != 0)
-            issuers[i].crl_due = core_now(core) + KEY_OPENING;
-    }
+    BV_TRY(batch_commit(core));
+    *ret_issuers = BV_STEAL(issuers);
+    return BV_OK;
+}
+
+enum bv_err
+core_reconfigure(struct core *core, const struct core_config *config)
+{
+    char problem[200];
+    struct issuer *issuers;
+    BV_TRY(core_config_check(config, problem, sizeof problem));
+    BV_TRY(load_durably(core, config, &issuers));
+    for (size_t i = 0; i < config->num_cas; i++)
+        schedule_crl(core, &issuers[i]);
     free(core->issuers);
     core->issuers = issuers;
     core->num_issuers = config->num_cas;
     core->config = config;
-    err = cas_register(core);
+    enum bv_err err = cas_register(core);
     if (err != BV_OK)
         log_error("the CAs' certificates are not in the inventory err=%s",
                   err_name(err));

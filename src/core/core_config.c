@@ -1,0 +1,117 @@
+/* Is a configuration one that core can work with? */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/state.h"
+
+const struct profile *
+core_config_profile(const struct core_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->num_profiles; i++) {
+        if (strcmp(config->profiles[i].name, name) == 0)
+            return &config->profiles[i];
+    }
+    return NULL;
+}
+
+static const struct core_ca *
+find_ca(const struct core_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->num_cas; i++) {
+        if (strcmp(config->cas[i].name, name) == 0)
+            return &config->cas[i];
+    }
+    return NULL;
+}
+
+static enum bv_err
+bad_config(char *ret_problem, size_t cap, const char *what, const char *name,
+           const char *why)
+{
+    (void)snprintf(ret_problem, cap, "%s \"%s\": %s", what, name, why);
+    return BV_E_BAD_CONFIG;
+}
+
+static enum bv_err
+check_cas(const struct core_config *config, char *ret_problem, size_t cap)
+{
+    struct cert cert;
+    if (config->num_cas > 255)
+        return bad_config(ret_problem, cap, "ca", "", "more than 255 CAs");
+    for (size_t i = 0; i < config->num_cas; i++) {
+        const struct core_ca *ca = &config->cas[i];
+        if (cert_parse(ca->cert, &cert) != BV_OK || !cert_may_sign(&cert))
+            return bad_config(ret_problem, cap, "ca", ca->name,
+                              "the certificate is not a CA's");
+        if (find_ca(config, ca->name) != ca)
+            return bad_config(ret_problem, cap, "ca", ca->name,
+                              "the name is used twice");
+    }
+    return BV_OK;
+}
+
+static enum bv_err
+check_profiles(const struct core_config *config, char *ret_problem, size_t cap)
+{
+    char why[160];
+    for (size_t i = 0; i < config->num_profiles; i++) {
+        const struct profile *p = &config->profiles[i];
+        if (profile_check(p, why, sizeof why) != BV_OK)
+            return bad_config(ret_problem, cap, "profile", p->name, why);
+        if (p->ca[0] != '\0' && find_ca(config, p->ca) == NULL)
+            return bad_config(ret_problem, cap, "profile", p->name,
+                              "its CA does not exist");
+    }
+    return BV_OK;
+}
+
+/* A manufacturer names its devices as it likes; the group keeps it from
+ * naming another one's. */
+static bool
+shares_group(const struct core_config *config, size_t index)
+{
+    const char *group = config->manufacturers[index].group;
+    for (size_t i = 0; group[0] != '\0' && i < index; i++) {
+        if (strcmp(config->manufacturers[i].group, group) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum bv_err
+check_manufacturers(const struct core_config *config, char *ret_problem,
+                    size_t cap)
+{
+    for (size_t i = 0; i < config->num_manufacturers; i++) {
+        const struct core_manufacturer *m = &config->manufacturers[i];
+        if (m->profile[0] != '\0' &&
+            core_config_profile(config, m->profile) == NULL)
+            return bad_config(ret_problem, cap, "manufacturer", m->name,
+                              "its profile does not exist");
+        if (shares_group(config, i))
+            return bad_config(ret_problem, cap, "manufacturer", m->name,
+                              "its group is another manufacturer's: either "
+                              "could take over the other's devices");
+    }
+    return BV_OK;
+}
+
+enum bv_err
+core_config_check(const struct core_config *config, char *ret_problem,
+                  size_t cap)
+{
+    const char *def = config->default_profile;
+    BV_TRY(check_cas(config, ret_problem, cap));
+    BV_TRY(check_profiles(config, ret_problem, cap));
+    for (size_t i = 0; i < config->num_labels; i++) {
+        if (core_config_profile(config, config->labels[i].profile) == NULL)
+            return bad_config(ret_problem, cap, "label",
+                              config->labels[i].label,
+                              "its profile does not exist");
+    }
+    BV_TRY(check_manufacturers(config, ret_problem, cap));
+    if (def[0] != '\0' && core_config_profile(config, def) == NULL)
+        return bad_config(ret_problem, cap, "default_profile", def,
+                          "the profile does not exist");
+    return BV_OK;
+}
