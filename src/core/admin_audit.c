@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "core/admin.h"
-#include "core/infra.h"
+#include "core/checkpoint.h"
 
 static json_t *
 text_json(struct span text)
@@ -133,7 +133,7 @@ audit_checkpoint(struct admin_call *call)
     struct sink out = SINK_ARRAY(buf);
     struct tlog_checkpoint checkpoint;
     if (json_is_true(json_object_get(call->args, "make"))) {
-        enum bv_err err = infra_checkpoint(call->core);
+        enum bv_err err = checkpoint_start(call->core);
         if (err != BV_OK && err != BV_E_BUSY)
             return err;
     }

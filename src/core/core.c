@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/cas.h"
+#include "core/checkpoint.h"
 #include "core/crl.h"
 #include "core/handle.h"
 #include "core/infra.h"
@@ -175,7 +176,7 @@ open_audit(struct core *core, char *ret_problem, size_t cap)
     const struct core_config *c = core->config;
     uint8_t buf[TLOG_NOTE_MAX];
     struct sink kept = SINK_ARRAY(buf);
-    bool has_kept = infra_known_checkpoint(c, &kept) == BV_OK;
+    bool has_kept = checkpoint_kept(c, &kept) == BV_OK;
     const struct audit_options options = {
         .origin = c->log_origin[0] != '\0' ? c->log_origin : "brevet",
         .log_key = c->log_key.len == 32 ? c->log_key.data : NULL,

@@ -1,7 +1,10 @@
-/* What core does for itself by the clock: OCSP responder certificates, the
- * daemon's TLS certificate, checkpoints of the audit log. */
+/* What core does for itself by the clock: certificates of the OCSP responders
+ * (infra_ocsp.c) and of the daemon's TLS (infra_tls.c), checkpoints
+ * (core/checkpoint.h). What fails is tried again half a minute later. */
 #ifndef BV_CORE_INFRA_H
 #define BV_CORE_INFRA_H
+
+#include <sys/types.h>
 
 #include "core/state.h"
 
@@ -15,14 +18,31 @@ int64_t infra_tick(struct core *core, int64_t now);
 /* infra_tls_renew begins a new TLS certificate now. BUSY when one is under
  * way, NOT_FOUND when the operator provides it. */
 enum bv_err infra_tls_renew(struct core *core) BV_CHECKED;
-/* infra_known_checkpoint reads the checkpoint kept beside the database;
- * NOT_FOUND when there is none. */
-enum bv_err infra_known_checkpoint(const struct core_config *config,
-                                   struct sink *out) BV_CHECKED;
-/* infra_write_file replaces a file durably: written aside, synced, renamed. */
+
+/* infra_write_file replaces a file durably (base/disk.h). */
 enum bv_err infra_write_file(const char *path, mode_t mode,
                              struct span text) BV_CHECKED;
-/* infra_checkpoint begins a signed checkpoint now. */
-enum bv_err infra_checkpoint(struct core *core) BV_CHECKED;
+/* infra_read_file: NOT_FOUND when it is not there, empty, or has cap octets or
+ * more. */
+enum bv_err infra_read_file(const char *path, uint8_t *buf, size_t cap,
+                            size_t *ret_len) BV_CHECKED;
+
+/* --- for infra_*.c --- */
+
+/* Each starts its certificates that are due; returns when to come again, next
+ * at the latest. */
+int64_t infra_ocsp_tick(struct core *core, int64_t now, int64_t next);
+int64_t infra_tls_tick(struct core *core, int64_t now, int64_t next);
+/* infra_store writes the signed certificate's row and log entry (object: whose
+ * it is) in the open batch, which an error undoes. */
+enum bv_err infra_store(struct core *core, struct job *job,
+                        struct span signature, enum audit_action action,
+                        const char *object) BV_CHECKED;
+/* infra_renew_at: when the renewal window of these dates opens. */
+int64_t infra_renew_at(const struct profile *profile, int64_t not_before,
+                       int64_t not_after);
+/* infra_is_ours: signed by this CA's very key, and good in the status map. */
+bool infra_is_ours(struct core *core, const struct cert *cert,
+                   const struct issuer *issuer);
 
 #endif

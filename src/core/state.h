@@ -29,7 +29,7 @@ struct issuer {
     int64_t crl_warned;       /* the watchdog spoke last; 0: not yet */
     bool crl_busy;
     bool crl_known; /* crl_open read what was published */
-    /* infra.c */
+    /* infra_ocsp.c */
     int64_t ocsp_due;           /* 0: none */
     bool ocsp_busy, ocsp_asked; /* asked: what the signer has is known */
 };
