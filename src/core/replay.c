@@ -19,7 +19,8 @@ static enum bv_err
 replay_cert(void *user, const struct store_cert *row)
 {
     struct core *core = ((struct replay *)user)->core;
-    core->mark.seq = row->seq;
+    if (row->seq > core->mark.seq) /* they come in no certain order */
+        core->mark.seq = row->seq;
     return put_present(core, row);
 }
 

@@ -196,7 +196,8 @@ struct store {
     enum bv_err (*cert_status)(void *ctx, uint64_t seq, int reason, int64_t at,
                                uint64_t *ret_change);
     /* certs_since: seq, issuer, reason, revoked_at of rows with seq > after,
-     * ascending (der empty): rebuilding the status map; O(rows after) */
+     * in no certain order (der empty): rebuilding the status map; O(rows
+     * after), or O(rows) of an index when those are many */
     enum bv_err (*certs_since)(void *ctx, uint64_t after, store_cert_fn *fn,
                                void *user);
     enum bv_err (*changes_since)(void *ctx, uint64_t after, store_change_fn *fn,

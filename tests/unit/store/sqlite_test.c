@@ -892,6 +892,100 @@ test_migrate(void **state)
     (void)sqlite3_close(db);
 }
 
+/* --- what the status map is made from --- */
+
+struct tally {
+    unsigned num, revoked;
+    uint64_t sum, last_revoked;
+};
+
+static enum bv_err
+tally_cert(void *user, const struct store_cert *row)
+{
+    struct tally *t = user;
+    t->num++;
+    t->sum += row->seq;
+    assert_int_equal(row->issuer, 1);
+    if (row->reason >= 0) {
+        t->revoked++;
+        t->last_revoked = row->seq;
+        assert_int_equal(row->revoked_at, 1000 + row->reason);
+    }
+    return BV_OK;
+}
+
+static struct tally
+tally_since(const struct store *s, uint64_t after)
+{
+    struct tally t = {0};
+    OK(s->certs_since(s->ctx, after, tally_cert, &t));
+    return t;
+}
+
+/* Many or few, in a transaction or not: the same rows. */
+static void
+test_certs_since(void **state)
+{
+    enum { NUM = 5000 };
+    struct store s = open_store();
+    uint64_t change, first;
+
+    OK(s.begin(s.ctx));
+    OK(s.sequence_reserve(s.ctx, NUM, &first));
+    OK(s.commit(s.ctx));
+    put_certs(&s, 1, NUM);
+    OK(s.begin(s.ctx));
+    OK(s.cert_status(s.ctx, 7, 1, 1001, &change));
+    OK(s.cert_status(s.ctx, 4990, 4, 1004, &change));
+    OK(s.cert_status(s.ctx, 4991, 6, 1006, &change));
+    OK(s.cert_status(s.ctx, 4991, -1, 1007, &change));
+    OK(s.commit(s.ctx));
+    struct tally all = tally_since(&s, 0);
+    assert_int_equal(all.num, NUM);
+    assert_int_equal(all.sum, (uint64_t)NUM * (NUM + 1) / 2);
+    assert_int_equal(all.revoked, 2);
+    struct tally most = tally_since(&s, 10);
+    assert_int_equal(most.num, NUM - 10);
+    assert_int_equal(most.revoked, 1);
+    struct tally few = tally_since(&s, NUM - 100);
+    assert_int_equal(few.num, 100);
+    assert_int_equal(few.last_revoked, 4990);
+    assert_int_equal(tally_since(&s, NUM).num, 0);
+    s.close(s.ctx);
+}
+
+/* Each plan in which a listing of many would read whole rows or sort is a
+ * mistake that only a large database shows. */
+static void
+test_plans(void **state)
+{
+    static const char *const covered =
+        "EXPLAIN QUERY PLAN SELECT seq, issuer, reason, revoked_at FROM cert "
+        "INDEXED BY cert_expiry WHERE seq > 5";
+    static const char *const ordered =
+        "EXPLAIN QUERY PLAN SELECT der FROM cert INDEXED BY cert_expiry WHERE "
+        "not_after >= 5 AND not_after < 6 AND (not_after > 5 OR seq > 1) "
+        "ORDER BY not_after, seq LIMIT 3";
+    struct store s = open_store();
+    sqlite3_stmt *stmt;
+    sqlite3 *db;
+
+    s.close(s.ctx);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_prepare_v2(db, covered, -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_non_null(
+        strstr((const char *)sqlite3_column_text(stmt, 3), "COVERING INDEX"));
+    (void)sqlite3_finalize(stmt);
+    assert_int_equal(sqlite3_prepare_v2(db, ordered, -1, &stmt, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+    assert_int_equal(sqlite3_step(stmt), SQLITE_DONE); /* no sorter */
+    (void)sqlite3_finalize(stmt);
+    (void)sqlite3_close(db);
+}
+
 /* A database of the first version is brought up with what it holds. */
 static void
 test_upgrade(void **state)
@@ -907,11 +1001,14 @@ test_upgrade(void **state)
                      "INSERT INTO pending (digest, state, device, profile, "
                      "peer, csr, created_at, decided_by) VALUES "
                      "(zeroblob(32), 1, 'd1', 'device', '192.0.2.1', 'csr', "
-                     "100, '')",
+                     "100, '');"
+                     "INSERT INTO cert VALUES (3, 1, NULL, 'device', 1, 2, "
+                     "NULL, 4, 1004, x'42', zeroblob(32), x'30')",
                      NULL, NULL, NULL),
         SQLITE_OK);
     (void)sqlite3_close(db);
     struct store s = open_store();
+    assert_int_equal(tally_since(&s, 0).last_revoked, 3);
     OK(s.pending_get(s.ctx, 1, see_pending, &got));
     assert_string_equal(got.device, "d1");
     assert_string_equal(got.net, "");
@@ -1190,6 +1287,8 @@ main(void)
         T(test_two_owners),
         T(test_open_refusals),
         T(test_migrate),
+        T(test_certs_since),
+        T(test_plans),
         T(test_upgrade),
         T(test_disk_full),
         T(test_corrupt),
