@@ -216,20 +216,15 @@ check_callers(struct host *h, const char *setting, const config_user *users,
                           users[i]);
 }
 
+/* Debian's lists are used where they are, which is nowhere of itself: their
+ * package is no longer made. */
 static void
 check_weak_keys(struct host *h)
 {
     char path[CONFIG_PATH_MAX];
     for (unsigned i = 0; i < h->config->num_weak_keys; i++) {
-        if (config_path(h->config, h->config->weak_keys[i], path) != BV_OK ||
-            access(path, R_OK) == 0)
-            continue;
-        if (strcmp(path, CONFIG_WEAK_DEFAULT) == 0)
-            examine_warn(h->e,
-                         "Debian's lists of weak keys are not installed "
-                         "(package openssl-blacklist): keys of 2006 to 2008 "
-                         "are not recognised");
-        else
+        if (config_path(h->config, h->config->weak_keys[i], path) == BV_OK &&
+            strcmp(path, CONFIG_WEAK_DEFAULT) != 0 && access(path, R_OK) != 0)
             examine_error(h->e, "weak-keys: %s cannot be read", path);
     }
 }
@@ -242,7 +237,9 @@ check_database(struct host *h)
     struct store store;
     if (config_path(h->config, "db/brevet.db", path) != BV_OK)
         return;
-    if (access(path, F_OK) != 0)
+    if (access(path, F_OK) != 0 && errno != ENOENT)
+        examine_error(h->e, "%s: %s", path, strerror(errno));
+    else if (access(path, F_OK) != 0)
         examine_error(h->e,
                       "%s is missing: has brevet init or brevet ca install "
                       "been done?",

@@ -126,8 +126,10 @@ seq_of_call(struct admin_call *call, uint64_t *ret_seq)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "say which: a serial number, a device or a key");
     if (span_unhex(span_str(text), serial, sizeof serial, &len) != BV_OK)
-        return admin_problem(call, BV_E_BAD_MESSAGE,
-                             "\"serial\" must be a serial number in hex");
+        return admin_problem(
+            call, BV_E_BAD_MESSAGE,
+            "a serial number is pairs of hex digits, as brevet "
+            "cert list shows it");
     if (serial_open(call->core->serial, span_of(serial, len), ret_seq) != BV_OK)
         return admin_problem(call, BV_E_NOT_FOUND,
                              "no certificate has this serial number");
@@ -230,7 +232,10 @@ cert_revoke(struct admin_call *call)
     int reason = 0;
     if (name != NULL && revoke_reason_of_name(name, &reason) != BV_OK)
         return admin_problem(call, BV_E_BAD_MESSAGE,
-                             "\"reason\" is not a reason of RFC 5280");
+                             "this is no reason of RFC 5280: keyCompromise, "
+                             "affiliationChanged, superseded, "
+                             "cessationOfOperation, privilegeWithdrawn or "
+                             "unspecified");
     return change_status(call, reason);
 }
 

@@ -5,6 +5,7 @@
 #include "core/admin.h"
 #include "core/authorize.h"
 #include "core/batch.h"
+#include "core/names.h"
 #include "pki/random.h"
 
 #define SECRET_LEN   20           /* 160 bits */
@@ -58,7 +59,12 @@ read_kind(struct admin_call *call, struct store_token *row)
                              "say for whom: a device or a group");
     if (admin_text(call, "group") != NULL)
         BV_TRY(admin_name(call, "group", row->group, sizeof row->group));
-    return admin_name(call, "device", row->device, sizeof row->device);
+    BV_TRY(admin_name(call, "device", row->device, sizeof row->device));
+    if (!names_is_id(span_str(row->device)))
+        return admin_problem(call, BV_E_BAD_NAME,
+                             "a device's name is of printable ASCII, without a "
+                             "space at its ends");
+    return BV_OK;
 }
 
 /* expires: seconds from now. */

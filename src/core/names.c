@@ -39,8 +39,8 @@ is_uuid(struct span id)
     return true;
 }
 
-static bool
-is_any_id(struct span id)
+bool
+names_is_id(struct span id)
 {
     if (id.len < 1 || id.len > LIMIT_DEVICE_NAME)
         return false;
@@ -72,7 +72,7 @@ is_id(enum profile_id kind, struct span id)
 enum bv_err
 names_check_id(const struct profile *profile, struct span id)
 {
-    return is_any_id(id) && is_id(profile->id, id) ? BV_OK : BV_E_BAD_NAME;
+    return names_is_id(id) && is_id(profile->id, id) ? BV_OK : BV_E_BAD_NAME;
 }
 
 static enum bv_err

@@ -6,9 +6,11 @@
 #include "core/profile.h"
 #include "wire/csr.h"
 
+/* names_is_id: 1..64 printable octets of ASCII, no space at either end: what
+ * any profile takes at most. */
+bool names_is_id(struct span id);
 /* names_check_id: BAD_NAME unless the text is an id as the profile wants it:
- * 1..64 printable octets, no space at either end, and of the profile's form.
- */
+ * names_is_id, and of the profile's form. */
 enum bv_err names_check_id(const struct profile *profile,
                            struct span id) BV_CHECKED;
 

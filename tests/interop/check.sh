@@ -15,6 +15,8 @@ told() { # KIND TEXT: what it said of that kind
 check "what was made is fit" look
 equal "as JSON" true "$(jq .good "$work/json")"
 check "and for people" brevet check
+equal "--json before the command is the same" "$(cat "$work/json")" "$(brevet --json check)"
+equal "nothing is to be said of a new installation" "[]" "$(jq -c .warnings "$work/json")"
 check "brevetd --check is the same" "$bin_brevetd" --dir "$ca" --check
 check "while it is served too" start_daemon
 check "its own addresses are not in its way" look
