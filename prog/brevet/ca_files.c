@@ -88,12 +88,30 @@ ca_files_certs(struct ca_files *files, const char *path, struct sink *memory,
 
 /* --- the installation --- */
 
+/* Relative paths count from dir, so dir itself must not be one. */
+static enum bv_err
+absolute(struct ca_files *files, const char *dir)
+{
+    char here[CONFIG_PATH_MAX] = "";
+    if (dir[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+        return ca_files_bad(files, BV_E_IO, "the working directory: %s",
+                            strerror(errno));
+    int n = snprintf(files->root, sizeof(files->root), "%s%s%s", here,
+                     dir[0] != '/' ? "/" : "", dir);
+    if (n < 0 || (size_t)n >= sizeof(files->root))
+        return ca_files_bad(files, BV_E_TOO_LARGE, "%s: too long", dir);
+    files->dir = files->root;
+    return BV_OK;
+}
+
 enum bv_err
 ca_files_open(const char *dir, struct ca_files *ret)
 {
     static uint8_t buf[CONFIG_TEXT_MAX + 1];
     struct span text = SPAN_EMPTY;
     *ret = (struct ca_files){.dir = dir};
+    BV_TRY(absolute(ret, dir));
+    dir = ret->dir;
     BV_TRY(rekey_finish(dir, ret->problem, sizeof(ret->problem)));
     BV_TRY(full_path(ret, "brevet.conf", ret->conf));
     BV_TRY(ca_files_read(ret, ret->conf, buf, sizeof(buf), &text));

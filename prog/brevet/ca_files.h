@@ -12,7 +12,8 @@
 #define CA_FILES_TEXT 65536 /* of one PEM file */
 
 struct ca_files {
-    const char *dir;
+    const char *dir; /* absolute once it is open */
+    char root[CONFIG_PATH_MAX];
     struct config *config;
     char conf[CONFIG_PATH_MAX]; /* of the configuration */
     char secret[INSTALL_SECRET_MAX];

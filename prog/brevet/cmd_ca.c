@@ -433,6 +433,7 @@ const struct command cmd_ca[] = {
      .options = ocsp_options},
     {.group = "ca",
      .action = "export-root",
+     .needs = "out",
      .summary = "move the root's key off this machine (offline)",
      .run = export_run,
      .example = "brevet ca export-root --out /media/root.key\n",

@@ -1,4 +1,5 @@
 /* brevet cert, key, ca, crl, profile */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,15 +52,19 @@ static const struct command_option issue_options[] = {
 };
 
 static int
-write_out(const char *path, const char *pem)
+write_out(const char *path, const char *pem, const char *serial)
 {
     bv_auto_close int fd =
         open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     size_t len = strlen(pem);
 
-    if (fd < 0 || write(fd, pem, len) != (ssize_t)len)
-        return command_fail(path, BV_E_IO);
-    return COMMAND_OK;
+    if (fd >= 0 && write(fd, pem, len) == (ssize_t)len)
+        return COMMAND_OK;
+    (void)fprintf(stderr,
+                  "brevet: %s: %s; the certificate is issued, and brevet cert "
+                  "show %s prints it\n",
+                  path, strerror(errno), serial != NULL ? serial : "SERIAL");
+    return COMMAND_FAILED;
 }
 
 static int
@@ -77,7 +82,8 @@ issue(const struct command_call *call)
     else if (out == NULL && pem != NULL)
         (void)fputs(pem, stdout);
     if (out != NULL && pem != NULL)
-        code = write_out(out, pem);
+        code = write_out(out, pem,
+                         json_string_value(json_object_get(result, "serial")));
     json_decref(result);
     return code;
 }
@@ -104,6 +110,7 @@ const struct command cmd_cert[] = {
      .action = "revoke",
      .summary = "revoke for good",
      .verb = "cert.revoke",
+     .needs = "serial|device|key",
      .example = "brevet cert revoke 42a1… --reason keyCompromise\n"
                 "brevet cert revoke --device pump-7\n",
      .options = revoke_options,
@@ -113,6 +120,7 @@ const struct command cmd_cert[] = {
      .action = "hold",
      .summary = "suspend; release undoes it",
      .verb = "cert.hold",
+     .needs = "serial|device|key",
      .example = "brevet cert hold --device pump-7\n",
      .options = which_options,
      .positional_optional = true,
@@ -121,6 +129,7 @@ const struct command cmd_cert[] = {
      .action = "release",
      .summary = "end a hold",
      .verb = "cert.release",
+     .needs = "serial|device|key",
      .example = "brevet cert release --device pump-7\n",
      .options = which_options,
      .positional_optional = true,
@@ -129,6 +138,7 @@ const struct command cmd_cert[] = {
      .action = "issue",
      .summary = "issue from a request in a file",
      .verb = "cert.issue",
+     .needs = "profile csr",
      .run = issue,
      .example = "brevet cert issue --profile server --csr b.csr --out b.crt\n",
      .options = issue_options},

@@ -18,7 +18,8 @@ static const struct command_option request_options[] = {
     {"id", NULL, COMMAND_NUMBER, "N", "the request's number"}, END};
 static const struct command_option create_options[] = {
     {"device", NULL, COMMAND_TEXT, "NAME", "a claim code for this device"},
-    {"group", NULL, COMMAND_TEXT, "NAME", "a token for devices of a group"},
+    {"group", NULL, COMMAND_TEXT, "NAME",
+     "a token for new devices of a group; with --device, its group"},
     {"profile", NULL, COMMAND_TEXT, "NAME", "what it may obtain"},
     {"uses", NULL, COMMAND_NUMBER, "N", "how often it works (1)"},
     {"expires", NULL, COMMAND_DURATION, "7d", "how long it works"},
@@ -52,6 +53,7 @@ const struct command cmd_device[] = {
      .action = "approve",
      .summary = "approve a waiting request",
      .verb = "device.approve",
+     .needs = "device|id",
      .example = "brevet device approve pump-7\n",
      .options = request_options,
      .positional_optional = true,
@@ -60,6 +62,7 @@ const struct command cmd_device[] = {
      .action = "deny",
      .summary = "deny a waiting request",
      .verb = "device.deny",
+     .needs = "device|id",
      .example = "brevet device deny --id 3\n",
      .options = request_options,
      .positional_optional = true,
@@ -84,6 +87,7 @@ const struct command cmd_token[] = {
      .action = "create",
      .summary = "make an enrolment token; its secret is shown once",
      .verb = "token.create",
+     .needs = "device|group",
      .example = "brevet token create --device pump-7\n"
                 "brevet token create --group pumps --uses 100 --expires 7d\n",
      .options = create_options},

@@ -61,6 +61,8 @@ struct command {
     const struct command_option *options; /* ended by a NULL name */
     struct command_option positional;     /* name NULL: none */
     bool positional_optional;
+    /* Arguments that must be given, separated by spaces; "a|b": one of them. */
+    const char *needs;
     const char *columns;   /* of a listing: keys, separated by spaces */
     command_main_fn *main; /* if not NULL, all the rest but the names is help */
 };

@@ -438,6 +438,10 @@ static enum bv_err
 begin(struct work *w)
 {
     const char *dir = w->install->dir;
+    errno = 0;
+    if (!is_free(dir) && errno != 0)
+        return bad(w, BV_E_IO, "%s: %s; nothing was changed", dir,
+                   strerror(errno));
     if (!is_free(dir))
         return bad(w, BV_E_CONFLICT,
                    "%s is there already and is not empty; nothing was changed",

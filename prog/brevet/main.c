@@ -323,6 +323,65 @@ long_options(const struct command *command, struct option *ret)
     return n;
 }
 
+/* What is typed for an argument: --device, or the positional's SERIAL. */
+static void
+put_argument(const struct command *command, const char *key, size_t len)
+{
+    const struct command_option *o = command->options;
+    const char *own = command->positional.key;
+    if (own != NULL && strlen(own) == len && memcmp(own, key, len) == 0) {
+        (void)fputs(command->positional.name, stderr);
+        return;
+    }
+    for (; o != NULL && o->name != NULL; o++) {
+        const char *of = o->key != NULL ? o->key : o->name;
+        if (strlen(of) == len && memcmp(of, key, len) == 0)
+            (void)fprintf(stderr, "--%s", o->name);
+    }
+}
+
+static bool
+is_given(const struct command_call *call, const char *keys, size_t len)
+{
+    for (size_t i = 0, n; i < len; i += n + 1) {
+        n = strcspn(keys + i, "| ");
+        if (json_object_getn(call->args, keys + i, n) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static int
+see_help(const struct command *command)
+{
+    (void)fprintf(stderr, "see brevet ");
+    name_command(command, stderr);
+    (void)fprintf(stderr, " --help\n");
+    return COMMAND_USAGE;
+}
+
+/* -1: nothing is missing; else the exit code. */
+static int
+check_needs(const struct command_call *call)
+{
+    const char *needs = call->command->needs;
+    for (size_t len; needs != NULL && *needs != '\0'; needs += len) {
+        needs += strspn(needs, " ");
+        len = strcspn(needs, " ");
+        if (is_given(call, needs, len))
+            continue;
+        (void)fputs("brevet: ", stderr);
+        for (size_t i = 0, n; i < len; i += n + 1) {
+            n = strcspn(needs + i, "| ");
+            (void)fputs(i == 0 ? "" : i + n < len ? ", " : " or ", stderr);
+            put_argument(call->command, needs + i, n);
+        }
+        (void)fputs(" is missing; ", stderr);
+        return see_help(call->command);
+    }
+    return -1;
+}
+
 /* -1: go on; else the exit code. */
 static int
 read_options(struct command_call *call, int argc, char **argv)
@@ -342,24 +401,24 @@ read_options(struct command_call *call, int argc, char **argv)
             call->dir = optarg;
         else if (c == 'j')
             call->as_json = true;
-        else if (c < 1000 || !set_option(call, &command->options[c - 1000],
-                                         optarg != NULL ? optarg : ""))
+        else if (c < 1000)
+            return see_help(command);
+        else if (!set_option(call, &command->options[c - 1000],
+                             optarg != NULL ? optarg : ""))
             return COMMAND_USAGE;
     }
     int left = argc - optind;
     bool takes = command->positional.name != NULL;
     bool needs = takes && !command->positional_optional;
     if (left > (takes ? 1 : 0) || left < (needs ? 1 : 0)) {
-        (void)fprintf(stderr, "brevet: %s %s; see brevet ",
+        (void)fprintf(stderr, "brevet: %s %s; ",
                       left > 0 ? argv[argc - 1] : command->positional.name,
                       left > 0 ? "is one word too many" : "is missing");
-        name_command(command, stderr);
-        (void)fprintf(stderr, " --help\n");
-        return COMMAND_USAGE;
+        return see_help(command);
     }
     if (left == 1 && !set_option(call, &command->positional, argv[optind]))
         return COMMAND_USAGE;
-    return -1;
+    return check_needs(call);
 }
 
 static const struct command *
@@ -460,6 +519,25 @@ no_command(const char *group, const char *action)
     return COMMAND_USAGE;
 }
 
+/* --json before the command means what it means behind it. */
+static int
+run_main(const struct command_call *call, int argc, char **argv)
+{
+    static char json[] = "--json";
+    char **all = calloc((size_t)argc + 2, sizeof(*all));
+    int num = 0;
+    if (all == NULL)
+        return command_fail("its arguments", BV_E_NO_MEMORY);
+    all[num++] = argv[0];
+    if (call->as_json)
+        all[num++] = json;
+    for (int i = 1; i < argc; i++)
+        all[num++] = argv[i];
+    int code = call->command->main(call->dir, num, all);
+    free(all);
+    return code;
+}
+
 static int
 run(struct command_call *call, int argc, char **argv)
 {
@@ -470,7 +548,7 @@ run(struct command_call *call, int argc, char **argv)
         return no_command(argv[0], action);
     int skip = call->command->action != NULL ? 1 : 0;
     if (call->command->main != NULL)
-        return call->command->main(call->dir, argc - skip, argv + skip);
+        return run_main(call, argc - skip, argv + skip);
     int code = read_options(call, argc - skip, argv + skip);
     if (code >= 0)
         return code;

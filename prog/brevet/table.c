@@ -78,12 +78,11 @@ value_text(const char *key, const json_t *value, char *text, size_t cap)
 }
 
 /* What may be cut to fit a terminal. The rest is to be copied, or would say
- * something else when cut: half a serial number, a number without its end. */
+ * something else when cut: half a serial number, another device's name. */
 static bool
 may_be_cut(const char *key)
 {
-    return strcmp(key, "detail") == 0 || strcmp(key, "subject") == 0 ||
-           strcmp(key, "actor_id") == 0 || strcmp(key, "object_id") == 0;
+    return strcmp(key, "detail") == 0 || strcmp(key, "subject") == 0;
 }
 
 static void

@@ -57,6 +57,21 @@ check "and in seconds as JSON" sh -c "'$bin_brevet' --dir '$ca' profile list --j
 get "$est/cacerts" --cert "$work/c1.crt" --key "$work/c1.key"
 check "a request with a certificate is logged with its CN" grep -q 'path=/.well-known/est/cacerts .*trust=own device="c1"' "$work/brevetd.log"
 
+# --- where it is started from, and how wide the terminal is ---
+beside() { (cd "$work" && "$bin_brevet" --dir "$(basename "$ca")" "$@"); }
+check "a relative --dir is good for what works on files" beside ca csr --out beside.csr
+check "and for a change of the passphrase, which asks for another thing first" \
+    sh -c "cd '$work' && '$bin_brevet' --dir ./'$(basename "$ca")' passphrase change 2>&1 | grep -q 'the server runs'"
+name=a-device-with-a-long-name
+enroll "$name" || bail "no certificate for $name"
+if command -v script >/dev/null; then
+    script -qec "stty cols 50; '$bin_brevet' --dir '$ca' audit list --last 2" /dev/null </dev/null >"$work/narrow"
+    check "a narrow terminal does not make another name of a device's" grep -q "$name" "$work/narrow"
+fi
+touch "$work/no-folder"
+refuse "init below what is no folder" "$bin_brevet" init --dir "$work/no-folder/ca" --name X --host localhost "${one_user[@]}"
+check "it says so, and not that it is full" said "Not a directory"
+
 # --- what others have chosen does not command the terminal ---
 group=$(token --group escape --uses 3)
 new_csr esc
