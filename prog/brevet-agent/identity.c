@@ -393,6 +393,9 @@ identity_advice(const struct identity *identity)
         return "the operator approves it with: brevet device approve ID; "
                "then run this again, or use --wait or run";
     case BV_WHY_REJECTED:
+        if (status.http_status == 404)
+            return "check the path of --url: behind "
+                   "/.well-known/est/ stands a label of the server, or nothing";
         return "the server's profile may not allow this --id, --san or "
                "--key-type";
     case BV_WHY_CONFIG:
@@ -406,7 +409,8 @@ identity_advice(const struct identity *identity)
             return "the certificate has expired; put a fresh claim code into "
                    "the --claim-code-file";
         return "compare --ca-fingerprint or --ca-file with the root "
-               "certificate of the server's CA";
+               "certificate of the server's CA, and the host in --url with "
+               "the names in the server's certificate";
     case BV_WHY_FINGERPRINT:
     case BV_WHY_CHAIN:
         return "compare --ca-fingerprint or --ca-file with the root "
