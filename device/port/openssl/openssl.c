@@ -29,6 +29,16 @@ read_cert(const char *path)
     return file == NULL ? NULL : PEM_read_bio_X509(file, NULL, NULL, NULL);
 }
 
+static bool
+fits(struct bv_openssl *openssl)
+{
+    bv_auto(EVP_PKEY) EVP_PKEY *key = keys_load(openssl, BV_SLOT_FACTORY);
+    bool good =
+        key != NULL && X509_check_private_key(openssl->factory_cert, key) == 1;
+    ERR_clear_error();
+    return good;
+}
+
 struct bv_openssl *
 bv_openssl_open(int dirfd, const char *factory_cert, const char *factory_key)
 {
@@ -41,7 +51,8 @@ bv_openssl_open(int dirfd, const char *factory_cert, const char *factory_key)
         return openssl;
     openssl->factory_cert = read_cert(factory_cert);
     openssl->factory_key = strdup(factory_key);
-    if (openssl->factory_cert != NULL && openssl->factory_key != NULL)
+    if (openssl->factory_cert != NULL && openssl->factory_key != NULL &&
+        fits(openssl))
         return openssl;
     bv_openssl_close(openssl);
     return NULL;
