@@ -164,6 +164,46 @@ chmod 600 agent.conf
 expect 0 "$agent" enroll --url "$url" --id dev1 --dir "$work/nopem" \
     --ca-file root.crt --claim-code-file claim --no-pem
 [ ! -e nopem/cert.pem ] || fail "--no-pem"
+# answers to a renewal that an honest server does not give, each with its exit
+# status; none of them takes the identity away
+kept=$(openssl x509 -in s/cert.pem -noout -serial)
+moods() {
+    cat <<'MOODS'
+2 400 Bad Request
+2 403 Forbidden
+2 401 Unauthorized
+3 202 Accepted|Retry-After: 0
+3 202 Accepted|Retry-After: 99999999999999999999
+3 202 Accepted|Retry-After: -1
+3 202 Accepted|Retry-After: Fri, 31 Dec 9999 23:59:59 GMT
+3 202 Accepted
+4 503 Busy|Retry-After: 99999999999999999999
+4 503 Busy
+4 429 Slow down|Retry-After: 1
+4 drop
+5 200 OK|Content-Type: text/html
+5 302 Found|Location: https://localhost:1/
+5 huge
+5 endless
+5 long head
+5 not http
+5 noise
+5 wrong key
+5 wrong name
+5 wrong chain
+5 expired
+MOODS
+}
+moods >moods.txt
+while read -r want mood; do
+    echo "$mood" >mood
+    expect "$want" timeout 60 "$agent" renew --force --dir "$work/s"
+    [ "$(openssl x509 -in s/cert.pem -noout -serial)" = "$kept" ] || fail "$mood took the certificate away"
+    expect 0 "$agent" status --dir "$work/s"
+done <moods.txt
+rm mood
+expect 0 "$agent" renew --force --dir "$work/s"
+[ "$(openssl x509 -in s/cert.pem -noout -serial)" != "$kept" ] || fail "not renewed after all that"
 for type in p384 ed25519 rsa2048; do
     expect 0 "$agent" enroll --url "$url" --id dev1 --dir "$work/$type" \
         --ca-file root.crt --claim-code-file claim --key-type $type
