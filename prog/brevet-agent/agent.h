@@ -68,6 +68,10 @@ typedef void config_visit(void *ctx, const char *section, const char *option,
                           const char *value);
 void config_each(const struct agent_config *config, config_visit *visit,
                  void *ctx);
+/* config_clash: two identities, or two settings of one, name the same folder or
+ * file to write; true after saying which. Only cert and key of one identity may
+ * be the same path, and written alike. */
+bool config_clash(const struct agent_config *configs, size_t num);
 /* config_is_kept: belongs into identity.conf. */
 bool config_is_kept(const char *section, const char *option, const char *value);
 
@@ -94,11 +98,15 @@ struct identity {
     uint8_t addresses[BV_SAN_COUNT_MAX][16];
     char claim[201];
     struct hook hook;
-    uint64_t next_ms; /* CLOCK_BOOTTIME: when a step is due */
+    uint64_t next_ms;  /* CLOCK_BOOTTIME: when a step is due */
+    bool lacking;      /* a target could not be written */
+    uint64_t again_ms; /* when installs or hook are tried again; 0: no need */
+    uint32_t again_pause; /* seconds */
 };
 
-/* What an identity is opened for. READ: only look; nothing is locked or
- * written. SERVE: the process before us may still be dying; wait a moment. */
+/* What an identity is opened for. READ: only look; nothing is locked, written
+ * or asked for; posix is NULL if there is no folder. SERVE: the process before
+ * us may still be dying; wait a moment. */
 enum identity_use { IDENTITY_READ, IDENTITY_ONCE, IDENTITY_SERVE };
 
 /* identity_open reads what the configuration names and takes the directory.
@@ -110,6 +118,12 @@ void identity_close(struct identity *identity);
 /* identity_step does what can be done now and handles what happened (installs,
  * hook, log line). Returns the last event; sets next_ms. */
 enum bv_event identity_step(struct identity *identity);
+/* identity_repair writes what of the installed files is missing or damaged, and
+ * runs the hook if something was, or if it did not end well before. False when
+ * a file could not be written; identity_again then tries after a pause that
+ * grows from 5 s to 1 h. */
+bool identity_repair(struct identity *identity);
+void identity_again(struct identity *identity);
 /* identity_exit: the exit status that fits the last failure. */
 enum agent_exit identity_exit(const struct identity *identity);
 /* identity_why: one sentence with all that is known of the last failure, the
@@ -129,6 +143,11 @@ bool saved_load(const char *dir, struct agent_config *config);
 /* install_all writes every file the configuration asks for whose content is
  * not already right. *ret_changed: at least one was written. */
 bool install_all(struct identity *identity, bool *ret_changed);
+/* install_error reads what install_all could not write at last, and why; ""
+ * when all was well. */
+void install_error(const struct identity *identity, char *out, size_t cap);
+/* install_fits: the owner exists and the mode is one. */
+bool install_fits(const struct agent_config *config);
 /* install_is_right: the file has this content, and is of this owner and mode
  * (NULL: any). */
 bool install_is_right(int dir, const char *name, const struct file_mode *mode,

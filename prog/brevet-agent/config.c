@@ -177,12 +177,19 @@ config_settle(struct agent_config *config)
         make_absolute(paths[i]);
 }
 
+static bool
+is_folder_name(const char *name)
+{
+    return strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
+           strcmp(name, "..") != 0 && name[0] != '\0';
+}
+
 void
 config_place(struct agent_config *config, const char *name)
 {
     if (config->dir == NULL &&
         asprintf(&config->dir, AGENT_STATE_DIR "/%s",
-                 strchr(name, '/') == NULL ? name : "default") < 0)
+                 is_folder_name(name) ? name : "default") < 0)
         config->dir = NULL;
 }
 

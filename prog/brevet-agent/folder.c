@@ -127,6 +127,24 @@ write_set(int dir, unsigned number, const struct folder_file *files, size_t num,
     return good;
 }
 
+/* A copy made through the links (scp -r) has a folder where a link should be:
+ * it goes, with the files in it. */
+static bool
+rename_over(int dir, const char *temp, const char *name)
+{
+    if (renameat(dir, temp, dir, name) == 0)
+        return true;
+    int old =
+        errno == EISDIR
+            ? openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+            : -1;
+    if (old < 0)
+        return false;
+    empty_set(old);
+    return unlinkat(dir, name, AT_REMOVEDIR) == 0 &&
+           renameat(dir, temp, dir, name) == 0;
+}
+
 /* A link replaced by rename; whatever had the name is gone then. */
 static bool
 link_to(int dir, const char *name, const char *target)
@@ -137,8 +155,7 @@ link_to(int dir, const char *name, const char *target)
         return true;
     (void)snprintf(temp, sizeof(temp), ".%s.new", name);
     (void)unlinkat(dir, temp, 0);
-    if (symlinkat(target, dir, temp) == 0 &&
-        renameat(dir, temp, dir, name) == 0)
+    if (symlinkat(target, dir, temp) == 0 && rename_over(dir, temp, name))
         return true;
     int kept = errno;
     (void)unlinkat(dir, temp, 0);

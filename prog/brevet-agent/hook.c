@@ -31,11 +31,19 @@ make_environment(const struct identity *identity, const char *reason,
     const struct agent_config *config = identity->config;
     const char *cert = config->install_cert != NULL ? config->install_cert
                                                     : config->install_chain;
+    const char *folder =
+        config->install_dir != NULL ? config->install_dir
+        : config->pem == NULL || strcmp(config->pem, "yes") == 0 ? config->dir
+                                                                 : NULL;
     for (char **e = environ; *e != NULL; e++)
         if (strncmp(*e, "NOTIFY_SOCKET=", 14) != 0)
             ret_env[n++] = *e;
     (void)snprintf(text[0], 4200, "BREVET_IDENTITY=%s", config->name);
-    (void)snprintf(text[1], 4200, "BREVET_CERT=%s", cert == NULL ? "" : cert);
+    if (cert != NULL || folder == NULL)
+        (void)snprintf(text[1], 4200, "BREVET_CERT=%s",
+                       cert == NULL ? "" : cert);
+    else
+        (void)snprintf(text[1], 4200, "BREVET_CERT=%s/cert.pem", folder);
     (void)snprintf(text[2], 4200, "BREVET_REASON=%s", reason);
     for (size_t i = 0; i < 3; i++)
         ret_env[n++] = text[i];
@@ -137,17 +145,15 @@ report(const struct identity *identity, int status, bool in_time)
 {
     const char *name = identity->config->name;
     if (!in_time)
-        log_error("hook stopped, it runs again at the next start or SIGHUP "
+        log_error("hook stopped, it took too long; it runs again later "
                   "identity=%s",
                   name);
     else if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         log_info("hook done identity=%s cause=%s", name, identity->hook.reason);
     else
-        log_error("hook failed, it runs again at the next start or SIGHUP "
-                  "identity=%s status=%d",
-                  name,
-                  WIFEXITED(status) ? WEXITSTATUS(status)
-                                    : 128 + WTERMSIG(status));
+        log_error(
+            "hook failed, it runs again later identity=%s status=%d", name,
+            WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
 int
@@ -170,9 +176,13 @@ hook_step(struct identity *identity)
     if (ended == 0 || (ended < 0 && errno == EINTR))
         return true;
     report(identity, status, in_time);
-    if (in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0 &&
-        hook->queued == NULL)
+    bool good = in_time && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (good && hook->queued == NULL) {
         (void)file_erase(bv_posix_dirfd(identity->posix), DUE_FILE);
+        identity->again_pause = 0;
+    }
+    if (!good && hook->queued == NULL)
+        identity_again(identity);
     if (hook->fd >= 0)
         (void)close(hook->fd);
     const char *queued = hook->queued;

@@ -184,6 +184,19 @@ take_fingerprint(struct identity *identity)
     return true;
 }
 
+/* Links are followed: many a ca-file is one. */
+static bool
+read_whole(const char *path, char *out, size_t cap, size_t *ret_len)
+{
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return false;
+    *ret_len = fread(out, 1, cap, file);
+    bool whole = *ret_len < cap && ferror(file) == 0;
+    (void)fclose(file);
+    return whole;
+}
+
 /* The DER of the pinned CAs stands behind the library's work memory. */
 static bool
 take_anchors(struct identity *identity)
@@ -193,14 +206,17 @@ take_anchors(struct identity *identity)
     if (path == NULL)
         return true;
     bv_auto_free char *text = malloc(CA_FILE_MAX);
-    if (text == NULL ||
-        file_read(AT_FDCWD, path, text, CA_FILE_MAX, &len) != BV_PORT_OK)
-        return complain(identity, "ca-file cannot be read", path);
+    if (text == NULL || !read_whole(path, text, CA_FILE_MAX, &len))
+        return complain(identity, "ca-file cannot be read, or is too long",
+                        path);
     struct span rest = span_of(text, len), der;
     struct sink out = sink_of(identity->work + BV_WORK_SIZE, CA_FILE_MAX);
-    while (num < BV_TRUST_MAX &&
-           pem_find(&rest, PEM_CERTIFICATE, &out, &der) == BV_OK)
+    while (pem_find(&rest, PEM_CERTIFICATE, &out, &der) == BV_OK) {
+        if (num == BV_TRUST_MAX)
+            return complain(identity, "ca-file holds more than 8 certificates",
+                            path);
         identity->anchors[num++] = (struct bv_bytes){der.data, der.len};
+    }
     if (num == 0)
         return complain(identity, "ca-file holds no certificate", path);
     identity->settings.anchors = identity->anchors;
@@ -232,8 +248,11 @@ take_claim(struct identity *identity)
                complain(identity, "claim-code-file cannot be read", path);
     if (fgets(identity->claim, sizeof(identity->claim), file) == NULL)
         identity->claim[0] = '\0';
+    bool whole = strchr(identity->claim, '\n') != NULL || fgetc(file) == EOF;
     if (!from_stdin)
         (void)fclose(file);
+    if (!whole)
+        return complain(identity, "the claim code is longer than any", path);
     identity->claim[strcspn(identity->claim, "\r\n")] = '\0';
     identity->settings.claim = (struct bv_bytes){
         (const uint8_t *)identity->claim, strlen(identity->claim)};
@@ -257,8 +276,25 @@ take_switch(const struct identity *identity, const char *name,
     return complain(identity, what, value);
 }
 
+/* What can be known to be wrong before a claim code is spent. */
 static bool
-take_settings(struct identity *identity)
+take_files(const struct identity *identity)
+{
+    const struct agent_config *config = identity->config;
+    if ((config->factory_cert == NULL) != (config->factory_key == NULL))
+        return complain(identity, "factory-cert and factory-key are needed",
+                        NULL);
+    if (!install_fits(config))
+        return complain(identity,
+                        "there is no such install owner, or the install mode "
+                        "is not octal",
+                        NULL);
+    return take_switch(identity, "reuse-key", config->reuse_key) &&
+           take_switch(identity, "pem", config->pem);
+}
+
+static bool
+take_settings(struct identity *identity, enum identity_use use)
 {
     const struct agent_config *config = identity->config;
     identity->settings.id = config->id != NULL ? config->id : config->name;
@@ -268,13 +304,11 @@ take_settings(struct identity *identity)
     identity->settings.reuse_key = is_yes(config->reuse_key);
     identity->settings.work = identity->work;
     identity->settings.work_len = BV_WORK_SIZE;
-    if (!take_switch(identity, "reuse-key", config->reuse_key) ||
-        !take_switch(identity, "pem", config->pem))
-        return false;
-    if (!take_url(identity) || !take_key_type(identity) ||
-        !take_numbers(identity) || !take_sans(identity) ||
-        !take_fingerprint(identity) || !take_anchors(identity) ||
-        !take_claim(identity))
+    if (!take_files(identity) || !take_url(identity) ||
+        !take_key_type(identity) || !take_numbers(identity) ||
+        !take_sans(identity) || !take_fingerprint(identity) ||
+        !take_anchors(identity) ||
+        (use != IDENTITY_READ && !take_claim(identity)))
         return false;
     if (identity->settings.num_anchors == 0 &&
         identity->settings.fingerprint == NULL)
@@ -288,7 +322,10 @@ take_settings(struct identity *identity)
 static struct bv_posix *
 open_locked(const char *dir, enum identity_use use)
 {
+    static const char state[] = AGENT_STATE_DIR "/";
     struct timespec pause = {0, 50000000};
+    if (strncmp(dir, state, sizeof(state) - 1) == 0)
+        (void)mkdir(AGENT_STATE_DIR, 0700); /* the unit made it, or nobody */
     struct bv_posix *posix = bv_posix_open(dir);
     for (int i = 0; i < LOCK_TRIES && use == IDENTITY_SERVE && posix == NULL &&
                     errno == EWOULDBLOCK;
@@ -307,7 +344,7 @@ open_dir(struct identity *identity, enum identity_use use)
         return complain(identity, strerror(ENOMEM), NULL);
     identity->posix = use == IDENTITY_READ ? bv_posix_open_reader(dir)
                                            : open_locked(dir, use);
-    if (identity->posix != NULL)
+    if (identity->posix != NULL || (use == IDENTITY_READ && errno == ENOENT))
         return true;
     if (errno == EWOULDBLOCK)
         return complain(identity, "in use by a running brevet-agent", dir);
@@ -325,15 +362,18 @@ say(void *ctx, const char *text)
 }
 
 static bool
-start(struct identity *identity)
+start(struct identity *identity, enum identity_use use)
 {
+    bool act = use != IDENTITY_READ;
     struct bv_ports ports = {.observe = {identity, say, NULL}};
     const struct agent_config *config = identity->config;
-    identity->openssl =
-        bv_openssl_open(bv_posix_dirfd(identity->posix), config->factory_cert,
-                        config->factory_key);
+    identity->openssl = bv_openssl_open(bv_posix_dirfd(identity->posix),
+                                        act ? config->factory_cert : NULL,
+                                        act ? config->factory_key : NULL);
     if (identity->openssl == NULL)
-        return complain(identity, "the factory identity cannot be read",
+        return complain(identity,
+                        "the factory identity cannot be read, or certificate "
+                        "and key do not belong together",
                         config->factory_cert);
     bv_posix_ports(identity->posix, &ports);
     bv_openssl_ports(identity->openssl, &ports);
@@ -353,8 +393,8 @@ identity_open(struct identity *identity, const struct agent_config *config,
     identity->work = malloc(BV_WORK_SIZE + CA_FILE_MAX);
     if (identity->work == NULL)
         return complain(identity, strerror(ENOMEM), NULL);
-    return take_settings(identity) && open_dir(identity, use) &&
-           start(identity);
+    return take_settings(identity, use) && open_dir(identity, use) &&
+           (identity->posix == NULL || start(identity, use));
 }
 
 void
@@ -461,21 +501,57 @@ identity_why(const struct identity *identity, char *out, size_t cap)
                    from_tls && detail[0] != '\0' ? ")" : "");
 }
 
-static void
-hand_over(struct identity *identity, const char *reason)
-{
-    bool changed = false;
-    hook_expect(identity, reason);
-    if (install_all(identity, &changed))
-        hook_start(identity, reason);
-}
-
 static bool
 has_identity(const struct identity *identity)
 {
     struct bv_status status;
     bv_device_status(&identity->device, &status);
     return status.active != BV_SLOT_NONE;
+}
+
+static void
+hand_over(struct identity *identity, const char *reason)
+{
+    bool changed = false;
+    hook_expect(identity, reason);
+    identity->lacking = !install_all(identity, &changed);
+    if (identity->lacking)
+        identity_again(identity);
+    else
+        hook_start(identity, reason);
+}
+
+#define AGAIN_MIN 5 /* seconds */
+#define AGAIN_MAX 3600
+
+void
+identity_again(struct identity *identity)
+{
+    uint32_t pause = 2 * identity->again_pause;
+    identity->again_pause = pause < AGAIN_MIN   ? AGAIN_MIN
+                            : pause > AGAIN_MAX ? AGAIN_MAX
+                                                : pause;
+    identity->again_ms =
+        identity_now_ms() + (uint64_t)identity->again_pause * 1000;
+}
+
+bool
+identity_repair(struct identity *identity)
+{
+    bool changed = false;
+    identity->again_ms = 0;
+    if (!has_identity(identity))
+        return true;
+    identity->lacking = !install_all(identity, &changed);
+    if (changed)
+        hook_expect(identity, "repaired");
+    if (identity->lacking)
+        identity_again(identity);
+    else if (changed || hook_is_due(identity))
+        hook_start(identity, "repaired");
+    else
+        identity->again_pause = 0;
+    return !identity->lacking;
 }
 
 static void

@@ -86,6 +86,45 @@ install_is_right(int dir, const char *name, const struct file_mode *mode,
     return right;
 }
 
+/* --- what could not be written, for status --- */
+
+#define ERROR_FILE "install-error"
+
+static void
+note_error(const struct identity *identity, const char *path,
+           const char *reason)
+{
+    char text[WHY_TEXT_MAX];
+    int n = snprintf(text, sizeof(text), "%s: %s", path, reason);
+    size_t len = n < 0                      ? 0
+                 : (size_t)n < sizeof(text) ? (size_t)n
+                                            : sizeof(text) - 1;
+    int dir = bv_posix_dirfd(identity->posix);
+    log_error("install failed identity=%s path=%s reason=\"%s\"",
+              identity->config->name, path, reason);
+    if (!install_is_right(dir, ERROR_FILE, NULL, span_of(text, len)))
+        (void)file_replace(dir, ERROR_FILE, text, len);
+}
+
+static void
+forget_error(const struct identity *identity)
+{
+    struct stat st;
+    int dir = bv_posix_dirfd(identity->posix);
+    if (fstatat(dir, ERROR_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        (void)file_erase(dir, ERROR_FILE);
+}
+
+void
+install_error(const struct identity *identity, char *out, size_t cap)
+{
+    size_t len = 0;
+    if (file_read(bv_posix_dirfd(identity->posix), ERROR_FILE, out, cap - 1,
+                  &len) != BV_PORT_OK)
+        len = 0;
+    out[len] = '\0';
+}
+
 static bool
 write_target(const struct identity *identity, const struct target *target,
              bool *ret_changed)
@@ -102,8 +141,7 @@ write_target(const struct identity *identity, const struct target *target,
     if (dir < 0 ||
         file_replace_as(dir, name, target->mode, target->content.data,
                         target->content.len) != BV_PORT_OK) {
-        log_error("install failed identity=%s path=%s reason=\"%s\"",
-                  identity->config->name, target->path, strerror(errno));
+        note_error(identity, target->path, strerror(errno));
         return false;
     }
     *ret_changed = true;
@@ -212,9 +250,16 @@ install_folders(struct identity *identity, const struct file_mode *secret,
         good = dir >= 0 && fill_folder(identity, dir, secret, out, ret_changed);
     }
     if (!good)
-        log_error("install failed identity=%s path=%s reason=\"%s\"",
-                  config->name, path, strerror(errno));
+        note_error(identity, path, strerror(errno));
     return good;
+}
+
+bool
+install_fits(const struct agent_config *config)
+{
+    struct file_mode mode = {0600, (uid_t)-1, (gid_t)-1};
+    return find_owner(config->install_owner, &mode) &&
+           find_mode(config->install_mode, &mode);
 }
 
 bool
@@ -225,9 +270,8 @@ install_all(struct identity *identity, bool *ret_changed)
     *ret_changed = false;
     if (!find_owner(config->install_owner, &secret) ||
         !find_mode(config->install_mode, &secret)) {
-        log_error("install failed identity=%s reason=\"no such owner, or not "
-                  "an octal mode\"",
-                  config->name);
+        note_error(identity, "install owner or mode",
+                   "no such owner, or not an octal mode");
         return false;
     }
     struct file_mode open_mode = {0644, secret.uid, secret.gid};
@@ -241,5 +285,7 @@ install_all(struct identity *identity, bool *ret_changed)
                 install_chain(identity, &open_mode, &out, ret_changed);
     explicit_bzero(text, FILE_MAX);
     free(text);
+    if (good)
+        forget_error(identity);
     return good;
 }

@@ -137,9 +137,11 @@ read_options(int argc, char **argv, struct arguments *args,
             args->verbose = true;
             break;
         case OPT_REUSE_KEY:
+            args->has_fields = true;
             (void)config_set(&args->configs[0], "reuse-key", "yes");
             break;
         case OPT_NO_PEM:
+            args->has_fields = true;
             (void)config_set(&args->configs[0], "pem", "no");
             break;
         case OPT_FIELD:
@@ -172,9 +174,11 @@ load_file(struct arguments *args)
     }
     if (!config_load(path, args->configs, &args->num_configs))
         return false;
-    for (size_t i = 0; i < args->num_configs; i++)
+    for (size_t i = 0; i < args->num_configs; i++) {
         config_place(&args->configs[i], args->configs[i].name);
-    return true;
+        config_settle(&args->configs[i]);
+    }
+    return !config_clash(args->configs, args->num_configs);
 }
 
 /* One identity of the command line: what its folder remembers, then names. */
@@ -191,7 +195,7 @@ fill(struct agent_config *config)
         (void)config_set(config, "name",
                          config->id != NULL ? config->id : "default");
     config_settle(config);
-    return true;
+    return !config_clash(config, 1);
 }
 
 static bool
@@ -217,10 +221,29 @@ is_meant(const char *name, char **names, int num)
 }
 
 static bool
+is_there(const struct arguments *args, char **names, int num_names)
+{
+    for (int i = 0; i < num_names; i++) {
+        size_t found = 0;
+        while (found < args->num_configs &&
+               strcmp(args->configs[found].name, names[i]) != 0)
+            found++;
+        if (found < args->num_configs)
+            continue;
+        fprintf(stderr, "brevet-agent: there is no identity %s\n", names[i]);
+        return false;
+    }
+    return true;
+}
+
+static bool
 open_all(struct arguments *args, char **names, int num_names,
          enum identity_use use, size_t *ret_num)
 {
     size_t num = 0;
+    *ret_num = 0;
+    if (!is_there(args, names, num_names))
+        return false;
     for (size_t i = 0; i < args->num_configs; i++)
         if (is_meant(args->configs[i].name, names, num_names) &&
             !identity_open(&identities[num++], &args->configs[i], use)) {
@@ -230,11 +253,7 @@ open_all(struct arguments *args, char **names, int num_names,
     *ret_num = num;
     if (num > 0)
         return true;
-    fprintf(stderr, "brevet-agent: no such identity in the configuration; it "
-                    "has:");
-    for (size_t i = 0; i < args->num_configs; i++)
-        fprintf(stderr, " %s", args->configs[i].name);
-    fputc('\n', stderr);
+    fprintf(stderr, "brevet-agent: the configuration has no identity\n");
     return false;
 }
 
@@ -266,6 +285,18 @@ tell_failure(struct identity *identity)
     return identity_exit(identity);
 }
 
+/* The identity is there, but not where it was asked for. */
+static enum agent_exit
+tell_lacking(const struct identity *identity)
+{
+    fprintf(stderr,
+            "brevet-agent: %s: has its certificate, but not all could be "
+            "installed\n  next: mend that; then enroll again, or the "
+            "service, installs it\n",
+            identity->config->name);
+    return AGENT_LOCAL;
+}
+
 /* Steps until the identity is new, or the attempt failed. */
 static enum agent_exit
 until_done(struct identity *identity, bool wait)
@@ -273,7 +304,7 @@ until_done(struct identity *identity, bool wait)
     for (;;) {
         enum bv_event event = identity_step(identity);
         if (event == BV_EVENT_ENROLLED || event == BV_EVENT_RENEWED)
-            return AGENT_OK;
+            return identity->lacking ? tell_lacking(identity) : AGENT_OK;
         if (event == BV_EVENT_FAILED || (event == BV_EVENT_PENDING && !wait))
             return tell_failure(identity);
         sleep_for(identity);
@@ -289,9 +320,8 @@ enroll_one(struct identity *identity, bool wait)
     bv_device_status(&identity->device, &status);
     bool alive = status.not_after > time(NULL);
     if (status.active != BV_SLOT_NONE && alive) {
-        bool changed;
         printf("%s: already enrolled\n", identity->config->name);
-        return install_all(identity, &changed) ? AGENT_OK : AGENT_LOCAL;
+        return identity_repair(identity) ? AGENT_OK : tell_lacking(identity);
     }
     bv_device_renew(&identity->device);
     enum agent_exit exit = until_done(identity, wait);

@@ -82,21 +82,14 @@ open_waits(struct waits *waits)
 }
 
 /* What was installed may have been damaged or its write interrupted, and its
- * hook with it. */
+ * hook with it. Later when the work memory is in use. */
 static void
 repair(struct identity *identity)
 {
-    struct bv_status status;
-    bool changed = false;
-    bv_device_status(&identity->device, &status);
-    if (status.active == BV_SLOT_NONE ||
-        bv_device_waits_io(&identity->device) ||
-        !install_all(identity, &changed))
-        return;
-    if (changed)
-        hook_expect(identity, "repaired");
-    if (changed || hook_is_due(identity))
-        hook_start(identity, "repaired");
+    if (bv_device_waits_io(&identity->device))
+        identity->again_ms = identity_now_ms() + 100;
+    else
+        (void)identity_repair(identity);
 }
 
 /* SIGHUP: look again now, a pause after failures included. */
@@ -154,6 +147,8 @@ collect(struct identity *identities, size_t num, const struct waits *waits,
             soonest = identity->hook.end_ms;
         if (on_socket)
             identity->next_ms = at;
+        if (identity->again_ms != 0 && identity->again_ms < soonest)
+            soonest = identity->again_ms;
     }
     arm_steps(waits->steps, soonest);
     return 3 + 2 * num;
@@ -173,7 +168,9 @@ turn(struct identity *identities, size_t num, const struct waits *waits)
     for (size_t i = 0; i < num; i++) {
         if (polls[3 + i].revents != 0 || now >= identities[i].next_ms)
             (void)identity_step(&identities[i]);
-        (void)hook_step(&identities[i]);
+        if (!hook_step(&identities[i]) && identities[i].again_ms != 0 &&
+            now >= identities[i].again_ms)
+            repair(&identities[i]);
     }
     return true;
 }

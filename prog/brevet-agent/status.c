@@ -16,6 +16,7 @@ struct view {
     char serial[2 * LIMIT_SERIAL + 1], issuer[400], key[4200];
     char trust[3 * BV_TRUST_MAX][65];
     size_t num_trust;
+    char install_error[WHY_TEXT_MAX];
 };
 
 static const char *
@@ -77,6 +78,11 @@ look(struct identity *identity, struct view *view)
 {
     uint64_t wait;
     memset(view, 0, sizeof(*view));
+    view->state = "not enrolled";
+    view->status.active = BV_SLOT_NONE;
+    if (identity->posix == NULL)
+        return; /* no folder yet */
+    install_error(identity, view->install_error, sizeof(view->install_error));
     (void)bv_device_step(&identity->device, &wait); /* reads only */
     bv_device_status(&identity->device, &view->status);
     last_read(identity, &view->last);
@@ -87,6 +93,21 @@ look(struct identity *identity, struct view *view)
 
 /* --- for programs --- */
 
+/* What is not UTF-8 would leave the whole identity out. */
+static json_t *
+text(const char *value)
+{
+    char clean[4200];
+    json_t *json = json_string(value);
+    if (json != NULL)
+        return json;
+    (void)snprintf(clean, sizeof(clean), "%s", value);
+    for (char *c = clean; *c != '\0'; c++)
+        if ((unsigned char)*c > '~')
+            *c = '?';
+    return json_string(clean);
+}
+
 static json_t *
 as_json(const struct identity *identity, const struct view *view)
 {
@@ -95,17 +116,18 @@ as_json(const struct identity *identity, const struct view *view)
     for (size_t i = 0; i < view->num_trust; i++)
         (void)json_array_append_new(trust, json_string(view->trust[i]));
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:i, s:i, s:i, s:s, s:o, "
-        "s:{s:I, s:s, s:s}}",
-        "name", identity->config->name, "id", identity->settings.id, "state",
-        view->state, "serial", view->serial, "issuer", view->issuer,
-        "not_before", (json_int_t)status->not_before, "not_after",
-        (json_int_t)status->not_after, "renew_at", (json_int_t)status->renew_at,
-        "generation", (int)status->generation, "attempts",
-        (int)status->attempts, "retry_after", (int)status->retry_after, "key",
-        view->key, "trust", trust, "last_attempt", "at",
+        "{s:o, s:o, s:s, s:s, s:o, s:I, s:I, s:I, s:i, s:i, s:i, s:o, s:o, "
+        "s:o, s:{s:I, s:s, s:o}}",
+        "name", text(identity->config->name), "id", text(identity->settings.id),
+        "state", view->state, "serial", view->serial, "issuer",
+        text(view->issuer), "not_before", (json_int_t)status->not_before,
+        "not_after", (json_int_t)status->not_after, "renew_at",
+        (json_int_t)status->renew_at, "generation", (int)status->generation,
+        "attempts", (int)status->attempts, "retry_after",
+        (int)status->retry_after, "key", text(view->key), "trust", trust,
+        "install_error", text(view->install_error), "last_attempt", "at",
         (json_int_t)view->last.at, "outcome", view->last.outcome, "why",
-        view->last.why);
+        text(view->last.why));
 }
 
 /* --- for people --- */
@@ -139,6 +161,8 @@ print(const struct identity *identity, const struct view *view)
                view->serial, view->issuer, begin, end, renew);
         printf("  key           %s\n", view->key);
     }
+    if (view->install_error[0] != '\0')
+        printf("  not installed %s\n", view->install_error);
     print_last(view);
     for (size_t i = 0; i < view->num_trust; i++)
         printf("  trusts        sha256 %s\n", view->trust[i]);
@@ -157,6 +181,8 @@ status_print(struct identity *identities, size_t num, bool json)
             exit = strcmp(view.state, "waiting for approval") == 0
                        ? AGENT_PENDING
                        : AGENT_NONE;
+        else if (view.install_error[0] != '\0' && exit == AGENT_OK)
+            exit = AGENT_LOCAL;
         if (json)
             (void)json_array_append_new(list, as_json(&identities[i], &view));
         else
