@@ -85,7 +85,14 @@ register_issuer(struct core *core, struct issuer *issuer)
                                .key_hash = SPAN_ARRAY(issuer->key_hash),
                                .cert = issuer->config->cert};
     memcpy(row.name, issuer->config->name, sizeof row.name);
-    return core->store->issuer_put(core->store->ctx, &row, &issuer->id);
+    enum bv_err err =
+        core->store->issuer_put(core->store->ctx, &row, &issuer->id);
+    if (err != BV_E_CONFLICT)
+        return err;
+    log_error("a CA's name is taken by one with another key: a new CA needs a "
+              "new name, or the earlier one first ca=%s",
+              row.name);
+    return BV_E_BAD_CONFIG;
 }
 
 static enum bv_err
@@ -277,6 +284,8 @@ hand_over_serial_key(struct core *core)
         memcpy(issuers[i].ca, core->issuers[i].config->name,
                sizeof issuers[i].ca);
         issuers[i].id = core->issuers[i].id;
+        memcpy(issuers[i].key_hash, core->issuers[i].key_hash,
+               sizeof issuers[i].key_hash);
     }
     enum bv_err err =
         core->signer->serial_key(core->signer->ctx, core->serial_key, issuers,

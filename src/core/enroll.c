@@ -17,7 +17,11 @@ enroll_assemble(struct core *core, struct job *job, struct span signature)
 {
     struct issuer *issuer = core_issuer(core, job->d.ca);
     struct span tbs = span_of(job->tbs, job->tbs_len), whole;
-    if (issuer != NULL && !issuer->proven) {
+    /* A reload may have put another CA in its place: that one says yes or no
+     * when it is asked again. */
+    if (issuer == NULL || issuer->id != job->d.issuer)
+        return BV_E_UNAVAILABLE;
+    if (!issuer->proven) {
         bv_auto(key) struct key *key = NULL;
         BV_TRY(key_of_spki(&issuer->cert.spki, &key));
         if (key_verify(key, job->d.sig_alg, tbs, signature) != BV_OK)

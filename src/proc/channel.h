@@ -15,7 +15,7 @@
 
 #include "base/span.h"
 
-#define PROC_MSG_VERSION 4
+#define PROC_MSG_VERSION 5
 
 enum proc_role {
     PROC_PARENT,

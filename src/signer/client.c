@@ -165,7 +165,7 @@ client_serial_key(void *ctx, const uint8_t key[16],
                   const struct signer_issuer *issuers, unsigned num_issuers)
 {
     struct client *client = ctx;
-    size_t cap = 17 + num_issuers * (size_t)(5 + LIMIT_SHORT_NAME);
+    size_t cap = 17 + num_issuers * (size_t)(37 + LIMIT_SHORT_NAME);
     bv_auto_free uint8_t *buf = malloc(cap);
 
     if (buf == NULL)
@@ -177,6 +177,7 @@ client_serial_key(void *ctx, const uint8_t key[16],
     sink_u8(&out, (uint8_t)num_issuers);
     for (unsigned i = 0; i < num_issuers; i++) {
         sink_u8(&out, issuers[i].id);
+        sink_put(&out, SPAN_ARRAY(issuers[i].key_hash));
         sink_bytes(&out, span_str(issuers[i].ca));
     }
     forget_serial(client);

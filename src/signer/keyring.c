@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "pki/digest.h"
 #include "proc/pulse.h"
 
 static enum bv_err
@@ -93,13 +94,42 @@ keyring_find(struct keyring *ring, struct span name)
     return NULL;
 }
 
+static enum bv_err
+open_key(struct keyring *ring, struct keyring_entry *entry)
+{
+    uint8_t buf[LIMIT_SPKI];
+    struct sink spki = SINK_ARRAY(buf);
+
+    BV_TRY(key_open(entry->pem, ring->passphrase, &entry->key));
+    BV_TRY(key_spki(entry->key, &spki));
+    digest_sha256(sink_view(&spki), entry->key_hash);
+    return BV_OK;
+}
+
+void
+keyring_mean(struct keyring *ring, const char *name, const uint8_t key_hash[32])
+{
+    struct keyring_entry *entry = keyring_find(ring, span_str(name));
+    if (entry == NULL)
+        return;
+    entry->has_meant = true;
+    memcpy(entry->meant, key_hash, sizeof entry->meant);
+}
+
+bool
+keyring_is_meant(const struct keyring_entry *entry)
+{
+    return !entry->has_meant ||
+           memcmp(entry->meant, entry->key_hash, sizeof entry->meant) == 0;
+}
+
 enum bv_err
 keyring_open(struct keyring *ring, struct keyring_entry *entry)
 {
     if (!entry->tried) {
         entry->tried = true;
         enum pulse_work before = pulse_set(PULSE_KEY);
-        entry->err = key_open(entry->pem, ring->passphrase, &entry->key);
+        entry->err = open_key(ring, entry);
         (void)pulse_set(before);
     }
     return entry->err;
@@ -112,6 +142,8 @@ keyring_adopt(struct keyring *ring, struct keyring *from)
     for (unsigned i = 0; i < ring->count; i++) {
         struct keyring_entry *to = &ring->entries[i];
         struct keyring_entry *old = keyring_find(from, span_str(to->name));
+        if (old != NULL && old->has_meant)
+            keyring_mean(ring, to->name, old->meant);
         to->ocsp_unsaved = old != NULL && old->ocsp_unsaved;
         to->ocsp_brought = old != NULL && to->pem.len == 0 &&
                            to->ocsp_pem.len > 0 &&
@@ -122,5 +154,6 @@ keyring_adopt(struct keyring *ring, struct keyring *from)
         to->tried = old->tried;
         to->err = old->err;
         to->key = BV_STEAL(old->key);
+        memcpy(to->key_hash, old->key_hash, sizeof to->key_hash);
     }
 }

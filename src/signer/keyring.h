@@ -15,6 +15,9 @@ struct keyring_entry {
     bool ocsp_unsaved; /* a new responder key is not on disk yet */
     bool ocsp_brought; /* the CA's key is away and its responder's file is
                         * another than before the reload */
+    bool has_meant;
+    uint8_t meant[32];    /* SHA-256 of the SPKI core makes certificates for */
+    uint8_t key_hash[32]; /* of key, once it is open */
 };
 
 struct keyring {
@@ -34,6 +37,11 @@ struct keyring_entry *keyring_find(struct keyring *ring, struct span name);
  * is entry->err. */
 enum bv_err keyring_open(struct keyring *ring,
                          struct keyring_entry *entry) BV_CHECKED;
+/* keyring_mean notes which key core means by a name; what has no such name is
+ * not here. keyring_is_meant: an open key is the one, or none was said. */
+void keyring_mean(struct keyring *ring, const char *name,
+                  const uint8_t key_hash[32]);
+bool keyring_is_meant(const struct keyring_entry *entry);
 /* keyring_adopt moves open keys out of another ring where the file and the
  * passphrase are the same. */
 void keyring_adopt(struct keyring *ring, struct keyring *from);

@@ -348,6 +348,17 @@ reply(struct channel *channel, uint64_t id, enum msg_type type, enum bv_err err,
     return channel_send(channel, type, id, body);
 }
 
+/* UNAVAILABLE while core, or this, has not taken over a new CA of that name. */
+static enum bv_err
+sign(const struct keyring_entry *entry, enum msg_type type, struct span tbs,
+     struct sink *out)
+{
+    if (!keyring_is_meant(entry))
+        return BV_E_UNAVAILABLE;
+    return type == MSG_SIGN ? key_sign(entry->key, tbs, out)
+                            : key_sign_digest(entry->key, tbs, out);
+}
+
 static enum bv_err
 on_sign(struct signer_server *server, struct channel *channel,
         const struct msg *msg)
@@ -363,8 +374,7 @@ on_sign(struct signer_server *server, struct channel *channel,
     BV_TRY(span_end(in));
     entry = keyring_find(server->ring, name);
     if (entry != NULL && open_key(server, entry) == BV_OK)
-        err = msg->type == MSG_SIGN ? key_sign(entry->key, tbs, &out)
-                                    : key_sign_digest(entry->key, tbs, &out);
+        err = sign(entry, msg->type, tbs, &out);
     return reply(channel, msg->id, MSG_SIGNED, err, sink_view(&out));
 }
 
@@ -433,17 +443,21 @@ static enum bv_err
 on_serial_key(struct signer_server *server, const struct msg *msg)
 {
     struct signer_issuer issuers[255];
-    struct span in = msg->body, key, name;
+    struct span in = msg->body, key, hash, name;
     uint8_t count;
 
     BV_TRY(span_take(&in, 16, &key));
     BV_TRY(span_u8(&in, &count));
     for (unsigned i = 0; i < count; i++) {
         BV_TRY(span_u8(&in, &issuers[i].id));
+        BV_TRY(span_take(&in, sizeof issuers[i].key_hash, &hash));
         BV_TRY(span_bytes(&in, &name));
         BV_TRY(span_copy_str(name, issuers[i].ca, sizeof issuers[i].ca));
+        memcpy(issuers[i].key_hash, hash.data, hash.len);
     }
     BV_TRY(span_end(in));
+    for (unsigned i = 0; i < count; i++)
+        keyring_mean(server->ring, issuers[i].ca, issuers[i].key_hash);
     return responder_set_serial(server->responder, key.data, issuers, count);
 }
 

@@ -13,6 +13,7 @@
 struct signer_issuer {
     char ca[LIMIT_SHORT_NAME];
     uint8_t id;
+    uint8_t key_hash[32]; /* SHA-256 of its SPKI */
 };
 
 /* err is BV_OK with the result (a signature in the form X.509 wants: DER
@@ -44,8 +45,10 @@ struct signer {
     enum bv_err (*ocsp_have)(void *ctx, uint64_t ticket,
                              const char *ca) BV_CHECKED;
     /* serial_key hands over what the responder needs to map a serial to the
-     * status map: the key of pki/serial.h, and each CA's issuer id. No
-     * callback; remembered and sent again when the signer restarts. */
+     * status map: the key of pki/serial.h, and each CA's issuer id; and which
+     * key each name means: with another one what follows is not signed
+     * (UNAVAILABLE). No callback; remembered and sent again when the signer
+     * restarts. */
     enum bv_err (*serial_key)(void *ctx, const uint8_t key[16],
                               const struct signer_issuer *issuers,
                               unsigned num_issuers) BV_CHECKED;

@@ -178,14 +178,54 @@ test_quota_of_a_first_burst(void **state)
     assert_int_equal(count_good("d1"), 3);
 }
 
+/* --- a reload --- */
+
+/* Another CA took the name while the certificate was with the signer; it may,
+ * when the one before has another. */
+static void
+test_another_ca_of_the_same_name(void **state)
+{
+    char secret[64];
+    uint8_t buf[2048];
+    struct core_config other = f.config;
+    struct core_ca cas[2];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *ca_key = fixture_key();
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(CORE_ENROLL, key, "d1", secret);
+    cas[0] = cas[1] = f.cas[0];
+    cas[1].cert = fixture_ca("root", "Another CA", ca_key, SPAN_EMPTY, ca_key,
+                             buf, sizeof buf);
+    other.cas = cas + 1;
+    assert_int_equal(core_reconfigure(f.core, &other), BV_E_BAD_CONFIG);
+    strcpy(cas[0].name, "earlier");
+    other.cas = cas;
+    other.num_cas = 2;
+    core_submit(f.core, 1, 90, &r);
+    assert_int_equal(core_reconfigure(f.core, &other), BV_OK);
+    fixture_settle(&f);
+    assert_int_equal(f.num_replies, 1);
+    assert_int_equal(f.reply.err, BV_E_UNAVAILABLE);
+    assert_int_equal(f.reply.retry_after, 1);
+    struct core_ca back[2] = {cas[1], cas[0]}; /* its name is free first */
+    strcpy(back[0].name, "another");
+    strcpy(back[1].name, "issuing");
+    other.cas = back;
+    assert_int_equal(core_reconfigure(f.core, &other), BV_OK);
+    expect(BV_OK, &r);
+}
+
 int
 main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_one_approval_one_certificate), T(test_approval_taken_back),
-        T(test_approval_by_name_is_of_one),   T(test_quota_of_a_burst),
+        T(test_one_approval_one_certificate),
+        T(test_approval_taken_back),
+        T(test_approval_by_name_is_of_one),
+        T(test_quota_of_a_burst),
         T(test_quota_of_a_first_burst),
+        T(test_another_ca_of_the_same_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,7 +77,8 @@ install_delegate(int64_t not_after)
 static int
 setup(void **state)
 {
-    struct signer_issuer issuers[] = {{"ca", ISSUER}, {"nobody", 9}};
+    struct signer_issuer issuers[] = {{.ca = "ca", .id = ISSUER},
+                                      {.ca = "nobody", .id = 9}};
     struct statusmap_mark mark;
     struct statusmap *reader = NULL;
     char path[64];

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "pki/digest.h"
 #include "proc/channel.h"
 #include "signer/client.h"
 #include "signer/soft.h"
@@ -349,6 +350,46 @@ doors_get_ocsp_and_nothing_else(void **state)
     channel_free(door);
 }
 
+/* After a reload either side may still have the CA of before under its name:
+ * what was made for one key is not signed with another. */
+static void
+signs_for_the_key_that_is_meant(void **state)
+{
+    static const uint8_t serial[16] = {1};
+    bv_auto(signer_server) struct signer_server *server = new_server();
+    struct signer client;
+    struct signer_issuer issuer = {.ca = "ca", .id = 1};
+
+    num_results = 0;
+    assert_int_equal(signer_client_new(done, NULL, &client), BV_OK);
+    join(server, &client);
+    memset(issuer.key_hash, 7, sizeof issuer.key_hash);
+    assert_int_equal(client.serial_key(client.ctx, serial, &issuer, 1), BV_OK);
+    assert_int_equal(client.sign(client.ctx, 1, "ca", SPAN_LIT("tbs")), BV_OK);
+    assert_int_equal(client.sign(client.ctx, 2, "log", SPAN_LIT("x")), BV_OK);
+    pump(server, &client);
+    assert_int_equal(num_results, 2);
+    assert_int_equal(results[0].err, BV_E_UNAVAILABLE);
+    assert_int_equal(results[1].err, BV_OK);
+
+    /* what was said holds for the keys of a reload, too */
+    struct signer_server_config config = {
+        .keys = keys, .num_keys = 3, .passphrase = PASS};
+    assert_int_equal(signer_server_reload(server, &config), BV_OK);
+    assert_int_equal(client.sign(client.ctx, 3, "ca", SPAN_LIT("tbs")), BV_OK);
+    uint8_t spki_buf[LIMIT_SPKI];
+    struct sink spki = SINK_ARRAY(spki_buf);
+    assert_int_equal(key_spki(ca.key, &spki), BV_OK);
+    digest_sha256(sink_view(&spki), issuer.key_hash);
+    assert_int_equal(client.serial_key(client.ctx, serial, &issuer, 1), BV_OK);
+    assert_int_equal(client.sign(client.ctx, 4, "ca", SPAN_LIT("tbs")), BV_OK);
+    pump(server, &client);
+    assert_int_equal(num_results, 4);
+    assert_int_equal(results[2].err, BV_E_UNAVAILABLE);
+    assert_int_equal(results[3].err, BV_OK);
+    client.close(client.ctx);
+}
+
 static unsigned
 answers_of(struct channel *channel)
 {
@@ -510,6 +551,7 @@ main(void)
         cmocka_unit_test(responder_key_lives_on),
         cmocka_unit_test(wrong_passphrase),
         cmocka_unit_test(doors_get_ocsp_and_nothing_else),
+        cmocka_unit_test(signs_for_the_key_that_is_meant),
         cmocka_unit_test(a_flood_is_taken_in_shares),
         cmocka_unit_test(a_door_out_of_protocol_is_cut_off),
         cmocka_unit_test(bad_configurations),
