@@ -52,6 +52,20 @@ cp "$work/before.conf" "$ca/brevet.conf"
 before=$(waits)
 reload
 equal "taken back, nothing waits any more" "$before" "$(waits)"
+# another CA's files under the name of the one there is: signed by that key, what
+# core makes for the earlier one would be nobody's
+"$bin_brevet" init --dir "$work/other" --name Other --host localhost --passphrase-file "$work/passphrase" "${one_user[@]}" >/dev/null
+cp -a "$ca/ca" "$work/kept"
+cp "$work/other/ca/"{root,issuing}.{crt,key} "$ca/ca/"
+reload
+check "a name with another key is not taken over" until_true 10 grep -q 'taken by one with another key' "$work/brevetd.log"
+new_csr swapped
+post simpleenroll "$work/swapped.b64" --user "swapped:$(token --device swapped)" --cacert "$work/kept/root.crt"
+equal "and nothing is signed with it" 503 "$status"
+cp "$work/kept/"{root,issuing}.{crt,key} "$ca/ca/"
+reload
+check "put back, it signs" until_true 10 enroll after
+check "with the key it says" openssl verify -partial_chain -CAfile "$issuing" "$work/after.crt"
 echo 'nonsense = 1' >>"$ca/brevet.conf"
 kill -HUP "$daemon"
 check "what cannot be read changes nothing" until_true 10 grep -q 'not reloaded, nothing was changed' "$work/brevetd.log"
