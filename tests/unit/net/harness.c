@@ -410,9 +410,13 @@ server_init(struct server *server, bool secure)
     server->limits.linger_ms = 200;
 }
 
+static struct server *running; /* one at a time */
+
 void
 server_start(struct server *server)
 {
+    assert(running == NULL);
+    running = server;
     int bad = pipe(server->orders) | pipe(server->reports);
     assert(bad == 0);
     bad = pthread_create(&server->thread, NULL, run, server);
@@ -451,10 +455,20 @@ server_stop(struct server *server)
 {
     server_order(server, 'q');
     pthread_join(server->thread, NULL);
+    running = NULL;
     close(server->orders[0]);
     close(server->orders[1]);
     close(server->reports[0]);
     close(server->reports[1]);
+}
+
+int
+server_teardown(void **state)
+{
+    (void)state;
+    if (running != NULL)
+        server_stop(running);
+    return 0;
 }
 
 /* --- clients --- */

@@ -63,10 +63,13 @@ struct server {
     bool drained;
 };
 
-/* limits: small ones to begin with; change them before server_start. */
+/* limits: small ones to begin with; change them before server_start. A server
+ * is static: a test that fails is left at once, and its thread goes on until
+ * server_teardown (of every test) has stopped it. */
 void server_init(struct server *server, bool secure);
 void server_start(struct server *server);
 void server_stop(struct server *server);
+int server_teardown(void **state);
 void server_order(struct server *server, char order); /* 'd'rain 'r'eload */
 /* server_await blocks until the server has reported this: 'l' a /late or
  * /never request is with the door (one report each), 'd' it is drained. Fails

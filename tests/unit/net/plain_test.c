@@ -50,7 +50,7 @@ read_until(int fd, const char *want)
 static void
 test_keep_alive_and_pipelining(void **state)
 {
-    struct server server;
+    static struct server server;
     int fd = begin(&server);
     for (int i = 0; i < 3; i++) {
         client_send(fd, POST("/") "Content-Length: 4\r\n\r\nabc\n");
@@ -72,7 +72,7 @@ test_keep_alive_and_pipelining(void **state)
 static void
 test_close_and_http10(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     int fd = begin(&server);
     client_send(fd, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -95,7 +95,7 @@ test_close_and_http10(void **state)
 static void
 test_half_closed_client_is_answered(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     int fd = begin(&server);
     client_send(fd, GET("/late"));
@@ -109,7 +109,7 @@ test_half_closed_client_is_answered(void **state)
 static void
 test_head_continue_chunked(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     int fd = begin(&server);
     client_send(fd, "HEAD /big HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -127,7 +127,7 @@ test_head_continue_chunked(void **state)
 static void
 test_early_answer_keeps_the_connection(void **state)
 {
-    struct server server;
+    static struct server server;
     int fd = begin(&server);
     client_send(fd, POST("/none") "Content-Length: 5\r\n\r\n12");
     client_expect(fd, "no\n", 1);
@@ -154,7 +154,7 @@ test_refusals(void **state)
 {
     static char long_head[LIMIT_HTTP_LINE + 100];
     static char many[LIMIT_HTTP_FIELDS * 8 + 200];
-    struct server server;
+    static struct server server;
     int fd = begin(&server);
     memset(long_head, 'a', sizeof(long_head) - 1);
     memcpy(long_head, "GET /", 5);
@@ -187,7 +187,7 @@ test_refusals(void **state)
 static void
 drip(const char *start, const char *status)
 {
-    struct server server;
+    static struct server server;
     int fd = begin(&server);
     int64_t began = now_ms();
     bool ended = false;
@@ -231,7 +231,7 @@ test_dripped_body_of_an_early_answer(void **state)
 static void
 test_door_that_does_not_answer(void **state)
 {
-    struct server server;
+    static struct server server;
     server_init(&server, false);
     server.limits.reply_ms = 150;
     server_start(&server);
@@ -242,7 +242,7 @@ test_door_that_does_not_answer(void **state)
 static void
 test_client_that_leaves_before_the_answer(void **state)
 {
-    struct server server;
+    static struct server server;
     int fd = begin(&server);
     struct linger now = {1, 0};
     client_send(fd, GET("/late"));
@@ -258,7 +258,7 @@ test_client_that_leaves_before_the_answer(void **state)
 static void
 test_slow_reader_is_cut(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended = false;
     int fd = begin(&server);
     size_t total = 0;
@@ -275,7 +275,7 @@ test_slow_reader_is_cut(void **state)
 static void
 test_big_answer_and_file(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended = false;
     size_t total = 0;
     int fd = begin(&server);
@@ -296,7 +296,7 @@ test_big_answer_and_file(void **state)
 static void
 test_drain(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     int fd = begin(&server);
     int idle = client_connect(&server);
@@ -321,7 +321,7 @@ test_drain(void **state)
 static void
 test_address_cap(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     server_init(&server, false);
     server.limits.per_address = 2;
@@ -348,7 +348,7 @@ test_address_cap(void **state)
 static void
 test_total_cap_pauses_accepting(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     server_init(&server, false);
     server.limits.connections = 1;
@@ -382,7 +382,7 @@ test_idle_connections_hold_little(void **state)
 {
     enum { COUNT = 400 };
     static int fds[COUNT];
-    struct server server;
+    static struct server server;
     server_init(&server, false);
     server.limits.request_ms = server.limits.idle_ms = 20000;
     server_start(&server);
@@ -405,25 +405,26 @@ test_idle_connections_hold_little(void **state)
 int
 main(void)
 {
+#define T(name) cmocka_unit_test_teardown(name, server_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_keep_alive_and_pipelining),
-        cmocka_unit_test(test_close_and_http10),
-        cmocka_unit_test(test_half_closed_client_is_answered),
-        cmocka_unit_test(test_head_continue_chunked),
-        cmocka_unit_test(test_early_answer_keeps_the_connection),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_silent_client),
-        cmocka_unit_test(test_dripped_header),
-        cmocka_unit_test(test_dripped_body),
-        cmocka_unit_test(test_dripped_body_of_an_early_answer),
-        cmocka_unit_test(test_door_that_does_not_answer),
-        cmocka_unit_test(test_client_that_leaves_before_the_answer),
-        cmocka_unit_test(test_slow_reader_is_cut),
-        cmocka_unit_test(test_big_answer_and_file),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_address_cap),
-        cmocka_unit_test(test_total_cap_pauses_accepting),
-        cmocka_unit_test(test_idle_connections_hold_little),
+        T(test_keep_alive_and_pipelining),
+        T(test_close_and_http10),
+        T(test_half_closed_client_is_answered),
+        T(test_head_continue_chunked),
+        T(test_early_answer_keeps_the_connection),
+        T(test_refusals),
+        T(test_silent_client),
+        T(test_dripped_header),
+        T(test_dripped_body),
+        T(test_dripped_body_of_an_early_answer),
+        T(test_door_that_does_not_answer),
+        T(test_client_that_leaves_before_the_answer),
+        T(test_slow_reader_is_cut),
+        T(test_big_answer_and_file),
+        T(test_drain),
+        T(test_address_cap),
+        T(test_total_cap_pauses_accepting),
+        T(test_idle_connections_hold_little),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

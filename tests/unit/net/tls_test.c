@@ -52,7 +52,7 @@ own_binding(struct tls_client *client, int version, char hex[160])
 static void
 check_accepted(int version, const struct issued *who, const char *want)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     char hex[160];
     begin(&server);
@@ -85,7 +85,7 @@ static void
 check_refused(int version, const struct issued *who, const char *alert,
               enum bv_err err)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     begin(&server);
     tls_client_open(&client, &server, version, who, NULL);
@@ -121,7 +121,7 @@ static void
 check_lenient(int version, const struct issued *who, int64_t expired_s,
               bool any_usage, bool in)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     server_init(&server, true);
     server.own_expired_s = expired_s;
@@ -159,7 +159,7 @@ test_a_certificate_good_for_renewal_only(void **state)
 static void
 test_no_session_is_ever_resumed(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client first, second;
     begin(&server);
     tls_client_open(&first, &server, TLS1_2_VERSION, &pki.own, NULL);
@@ -199,7 +199,7 @@ test_resumes_where_no_certificate_is_asked_for(void **state)
 {
     static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
     for (int i = 0; i < 2; i++) {
-        struct server server;
+        static struct server server;
         struct tls_client client;
         server_init(&server, true);
         server.anonymous = true;
@@ -219,7 +219,7 @@ test_resumes_where_no_certificate_is_asked_for(void **state)
 static void
 check_suite(const char *suite, bool ok)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     begin(&server);
     tls_client_open(&client, &server, TLS1_2_VERSION, NULL, suite);
@@ -245,7 +245,7 @@ test_old_versions_are_refused(void **state)
 {
     static const int versions[] = {TLS1_VERSION, TLS1_1_VERSION};
     for (int i = 0; i < 2; i++) {
-        struct server server;
+        static struct server server;
         struct tls_client client;
         begin(&server);
         tls_client_open(&client, &server, versions[i], NULL, "ALL:@SECLEVEL=0");
@@ -264,7 +264,7 @@ test_any_server_name_is_taken(void **state)
 {
     static const char *const names[] = {"ca.example", "..", "a\xff\x80",
                                         "xn--nothing"};
-    struct server server;
+    static struct server server;
     struct tls_client client;
     begin(&server);
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -281,7 +281,7 @@ test_any_server_name_is_taken(void **state)
 static void
 check_alpn(const char *offer, const char *want)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     const unsigned char *chosen;
     unsigned len;
@@ -311,7 +311,7 @@ test_alpn_is_http_1_1_or_nothing(void **state)
 static void
 test_no_renegotiation_no_compression(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     begin(&server);
     tls_client_open(&client, &server, TLS1_2_VERSION, &pki.own, NULL);
@@ -356,7 +356,7 @@ settings_err(const char *key, const char *chain, const char *own)
 static void
 check_shown(int version, const struct issued *shown)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     server_init(&server, true);
     server.shown = shown;
@@ -415,7 +415,7 @@ test_kinds_of_keys(void **state)
 static void
 check_depth(int between, bool ok)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     begin(&server);
     struct issued below =
@@ -444,7 +444,7 @@ test_long_chains_are_refused(void **state)
 static void
 test_a_vendors_chain_is_kept(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     char want[32];
     begin(&server);
@@ -476,7 +476,7 @@ test_an_oversize_certificate_is_refused(void **state)
 static void
 test_a_stuffed_certificate_list_is_refused(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     begin(&server);
     tls_client_init(&client, &server, TLS1_2_VERSION, &pki.own, NULL);
@@ -528,7 +528,7 @@ static void
 test_idle_connections_hold_little(void **state)
 {
     enum { COUNT = 1000, BOUND = 40000 };
-    struct server server;
+    static struct server server;
     struct rlimit files;
     char octet = 0;
     int ready[2], done[2];
@@ -568,7 +568,7 @@ test_idle_connections_hold_little(void **state)
 static void
 test_stapled_answer(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     const uint8_t *staple;
     begin(&server);
@@ -583,7 +583,7 @@ test_stapled_answer(void **state)
 static void
 test_reload_keeps_connections(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client old, new;
     struct issued was;
     begin(&server);
@@ -609,7 +609,7 @@ test_reload_keeps_connections(void **state)
 static void
 test_half_open_handshake_ends(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     server_init(&server, true);
     server_start(&server);
@@ -627,7 +627,7 @@ test_half_open_handshake_ends(void **state)
 static void
 test_plain_http_on_the_tls_port(void **state)
 {
-    struct server server;
+    static struct server server;
     bool ended;
     begin(&server);
     int fd = client_connect(&server);
@@ -643,7 +643,7 @@ test_plain_http_on_the_tls_port(void **state)
 static void
 test_big_answer(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     size_t total = 0;
     begin(&server);
@@ -670,7 +670,7 @@ test_big_answer(void **state)
 static void
 test_pipelined_in_one_record(void **state)
 {
-    struct server server;
+    static struct server server;
     struct tls_client client;
     int count = 0;
     begin(&server);
@@ -724,31 +724,32 @@ unmake(void **state)
 int
 main(void)
 {
+#define T(name) cmocka_unit_test_teardown(name, server_teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trust_and_binding),
-        cmocka_unit_test(test_refused_certificates),
-        cmocka_unit_test(test_a_certificate_good_for_renewal_only),
-        cmocka_unit_test(test_no_session_is_ever_resumed),
-        cmocka_unit_test(test_resumes_where_no_certificate_is_asked_for),
-        cmocka_unit_test(test_suites),
-        cmocka_unit_test(test_old_versions_are_refused),
-        cmocka_unit_test(test_any_server_name_is_taken),
-        cmocka_unit_test(test_alpn_is_http_1_1_or_nothing),
-        cmocka_unit_test(test_no_renegotiation_no_compression),
-        cmocka_unit_test(test_own_is_the_issuing_ca_alone),
-        cmocka_unit_test(test_kinds_of_keys),
-        cmocka_unit_test(test_long_chains_are_refused),
-        cmocka_unit_test(test_a_vendors_chain_is_kept),
-        cmocka_unit_test(test_an_oversize_certificate_is_refused),
-        cmocka_unit_test(test_a_stuffed_certificate_list_is_refused),
-        cmocka_unit_test(test_idle_connections_hold_little),
-        cmocka_unit_test(test_stapled_answer),
-        cmocka_unit_test(test_reload_keeps_connections),
-        cmocka_unit_test(test_half_open_handshake_ends),
-        cmocka_unit_test(test_plain_http_on_the_tls_port),
-        cmocka_unit_test(test_big_answer),
-        cmocka_unit_test(test_pipelined_in_one_record),
-        cmocka_unit_test(test_settings_are_checked),
+        T(test_trust_and_binding),
+        T(test_refused_certificates),
+        T(test_a_certificate_good_for_renewal_only),
+        T(test_no_session_is_ever_resumed),
+        T(test_resumes_where_no_certificate_is_asked_for),
+        T(test_suites),
+        T(test_old_versions_are_refused),
+        T(test_any_server_name_is_taken),
+        T(test_alpn_is_http_1_1_or_nothing),
+        T(test_no_renegotiation_no_compression),
+        T(test_own_is_the_issuing_ca_alone),
+        T(test_kinds_of_keys),
+        T(test_long_chains_are_refused),
+        T(test_a_vendors_chain_is_kept),
+        T(test_an_oversize_certificate_is_refused),
+        T(test_a_stuffed_certificate_list_is_refused),
+        T(test_idle_connections_hold_little),
+        T(test_stapled_answer),
+        T(test_reload_keeps_connections),
+        T(test_half_open_handshake_ends),
+        T(test_plain_http_on_the_tls_port),
+        T(test_big_answer),
+        T(test_pipelined_in_one_record),
+        T(test_settings_are_checked),
     };
     return cmocka_run_group_tests(tests, make, unmake);
 }
