@@ -21,8 +21,11 @@ at_exit=() # functions of the script, which stop what it started
 work=$(mktemp -d "${TMPDIR:-/tmp}/brevet-interop.XXXXXX")
 ca=$work/ca
 
+# A child that is ended before it has become another program, or has dropped
+# the traps it was born with, comes here too: the folder is not its own.
 cleanup() {
     local status=$? act # the script's; what is stopped here has no say in it
+    [ "$BASHPID" = "$$" ] || exit "$status"
     trap - EXIT INT TERM
     for act in "${at_exit[@]}"; do "$act"; done
     stop_daemon
