@@ -14,9 +14,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "prog/brevetd/activated.h"
 
 #define BACKLOG         4096
-#define SYSTEMD_FIRST   3
 #define CONTROL_BACKLOG 64
 /* How long an address may still be held by the doors of a parent that was
  * killed a moment ago; they are on their way out. */
@@ -157,33 +157,13 @@ has(const struct listen_set *set, enum proc_listen purpose)
 
 /* --- socket activation --- */
 
-static bool
-purpose_of(const char *name, size_t len, enum proc_listen *ret)
-{
-    static const struct {
-        const char *name;
-        enum proc_listen purpose;
-    } known[] = {{"https", PROC_LISTEN_HTTPS},
-                 {"http", PROC_LISTEN_HTTP},
-                 {"control", PROC_LISTEN_CONTROL}};
-    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strlen(known[i].name) != len ||
-            memcmp(known[i].name, name, len) != 0)
-            continue;
-        *ret = known[i].purpose;
-        return true;
-    }
-    return false;
-}
-
+/* What is not ours is closed, as is what is too much. */
 static void
-take_one(struct listen_set *set, int fd, const char *name, size_t len)
+take_one(struct listen_set *set, int fd, bool is_ours, enum proc_listen purpose)
 {
-    enum proc_listen purpose;
     int flags = fcntl(fd, F_GETFL);
     const int on = 1;
-    if (flags < 0 || set->num == LISTEN_MAX ||
-        !purpose_of(name, len, &purpose)) {
+    if (flags < 0 || set->num == LISTEN_MAX || !is_ours) {
         (void)close(fd);
         return;
     }
@@ -197,19 +177,14 @@ take_one(struct listen_set *set, int fd, const char *name, size_t len)
 static void
 take_activated(struct listen_set *set)
 {
-    const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
-    const char *names = getenv("LISTEN_FDNAMES");
-    if (pid == NULL || fds == NULL ||
-        strtoll(pid, NULL, 10) != (long long)getpid())
+    struct activated given;
+    activated_parse(getenv("LISTEN_PID"), getenv("LISTEN_FDS"),
+                    getenv("LISTEN_FDNAMES"), getpid(), &given);
+    if (given.num == 0)
         return;
-    long num = strtol(fds, NULL, 10);
-    const char *at = names != NULL ? names : "";
-    for (long i = 0; i < num && i < LISTEN_MAX; i++) {
-        size_t len = strcspn(at, ":");
-        take_one(set, SYSTEMD_FIRST + (int)i, at, len);
-        at += len;
-        at += *at == ':';
-    }
+    for (unsigned i = 0; i < given.num; i++)
+        take_one(set, ACTIVATED_FIRST + (int)i, given.fds[i].is_ours,
+                 given.fds[i].purpose);
     (void)unsetenv("LISTEN_PID");
     (void)unsetenv("LISTEN_FDS");
     (void)unsetenv("LISTEN_FDNAMES");
