@@ -194,13 +194,12 @@ static enum bv_err
 open_missing(const struct config *config, struct listen_set *set, char *problem,
              size_t cap)
 {
-    bool given = has(set, PROC_LISTEN_HTTPS) || has(set, PROC_LISTEN_HTTP);
-    if (!given) {
+    if (!has(set, PROC_LISTEN_HTTPS))
         BV_TRY(open_list(set, PROC_LISTEN_HTTPS, config->https,
                          config->num_https, problem, cap));
+    if (!has(set, PROC_LISTEN_HTTP))
         BV_TRY(open_list(set, PROC_LISTEN_HTTP, config->http, config->num_http,
                          problem, cap));
-    }
     if (has(set, PROC_LISTEN_CONTROL))
         return BV_OK;
     char path[CONFIG_PATH_MAX];

@@ -22,10 +22,10 @@ struct listen_set {
 
 /* listen_open opens every address of the configuration and the control socket.
  * With socket activation (LISTEN_FDS, sd_listen_fds(3)) the descriptors named
- * "https", "http" and "control" take their place. An address in use is waited
- * for a moment (2 s): the doors of a daemon that was just killed may hold it
- * yet. On failure everything is closed and ret_problem says which address and
- * why. */
+ * "https", "http" and "control" take the place of those of their kind alone.
+ * An address in use is waited for a moment (2 s): the doors of a daemon that
+ * was just killed may hold it yet. On failure everything is closed and
+ * ret_problem says which address and why. */
 enum bv_err listen_open(const struct config *config, struct listen_set *ret,
                         char *ret_problem, size_t cap) BV_CHECKED;
 /* listen_close also removes the control socket's file if it was made here. */
