@@ -76,7 +76,8 @@ examine_bundles(struct examine *e, const struct files *files)
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
         int fd;
         if (roles[i] == PROC_SIGNER &&
-            files->config->passphrase_from == CONFIG_SECRET_PROMPT)
+            (files->config->passphrase_from == CONFIG_SECRET_PROMPT ||
+             files_is_services_credential(files)))
             continue;
         if (files_bundle(files, roles[i], &fd, problem) == BV_OK)
             (void)close(fd);

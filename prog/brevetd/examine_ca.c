@@ -330,6 +330,9 @@ examine_cas(struct examine *e, const struct files *files)
     if (files->config->passphrase_from == CONFIG_SECRET_PROMPT)
         examine_warn(e, "the passphrase is typed in at the start: the keys "
                         "were not opened");
+    else if (files_is_services_credential(files))
+        examine_warn(e, "the passphrase is a credential that only the service "
+                        "is given: the keys were not opened");
     else if (files_passphrase(files, l.secret, problem) != BV_OK)
         examine_error(e, "%s", problem);
     for (size_t i = 0; i < files->config->core.num_cas; i++)

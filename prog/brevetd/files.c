@@ -324,6 +324,13 @@ files_prompt(struct files *files, char *problem)
     return err == BV_OK ? BV_OK : bad(problem, "no passphrase was typed in");
 }
 
+bool
+files_is_services_credential(const struct files *files)
+{
+    return files->config->passphrase_from == CONFIG_SECRET_CREDENTIAL &&
+           getenv("CREDENTIALS_DIRECTORY") == NULL;
+}
+
 static enum bv_err
 passphrase_path(const struct config *config, char path[CONFIG_PATH_MAX],
                 char *problem)

@@ -42,6 +42,9 @@ enum bv_err files_check_modes(const struct files *files,
 typedef void files_mode_fn(void *user, const char *problem);
 enum bv_err files_each_mode(const struct files *files, files_mode_fn *found,
                             void *user, char *ret_problem) BV_CHECKED;
+/* files_is_services_credential: the passphrase is a systemd credential and this
+ * is not the service, who alone is given it. */
+bool files_is_services_credential(const struct files *files);
 /* files_passphrase reads the passphrase's first line; the caller wipes it. */
 enum bv_err files_passphrase(const struct files *files,
                              char ret[FILES_SECRET_MAX],

@@ -88,6 +88,12 @@ echo 'nonsense = 1' >>"$ca/brevet.conf"
 refuse "a configuration that cannot be read" look
 check "is told with its line" told errors 'brevet.conf:[0-9]'
 anew
+sed -i 's/^passphrase = .*/passphrase = "credential:brevet"/' "$ca/brevet.conf"
+check "a credential that only the service has is borne" look
+check "with a warning" told warnings 'credential that only the service is given'
+mkdir "$work/credentials"
+CREDENTIALS_DIRECTORY=$work/credentials refuse "to the service itself it must be there" look
+anew
 if ! sanitized && command -v faketime >/dev/null; then
     faketime '+9 years' "$bin_brevetd" --dir "$ca" --check --json >"$work/json"
     check "a CA that has expired" told errors 'certificate of ca .issuing. expired on'
