@@ -557,7 +557,7 @@ const struct command cmd_restore[] = {
     {.group = "restore",
      .summary = "put a backup in the database's place, offline",
      .run = restore,
-     .example = "systemctl stop brevetd.socket brevetd\n"
+     .example = "systemctl stop 'brevetd*'\n"
                 "brevet restore /backup/brevet-2026-11-21.db\n",
      .options = options,
      .positional = {"FILE", "path", COMMAND_PATH, NULL, NULL}},
