@@ -2,7 +2,7 @@
 # A service of the virtual machine that tools/systemd-vm boots: installs what
 # meson installed and tries the units under the systemd that runs here, as the
 # guides say. TAP lines; the last line tells the outside that nothing was cut off.
-export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root SYSTEMD_PAGER= SYSTEMD_COLORS=0
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root SYSTEMD_PAGER='' SYSTEMD_COLORS=0
 dir=/var/lib/brevet
 units=/usr/local/lib/systemd/system
 log=/tmp/step.log
@@ -94,6 +94,8 @@ installing() {
 
 starting() {
     section "a start"
+    # a processor that is emulated, and shared
+    echo 'limits { request = 120s handshake = 120s }' >>$dir/brevet.conf
     systemctl start brevetd >$log 2>&1
     ok $? "systemctl start, which waits for READY=1" "$(cat $log)"
     says "it is active" active "$(prop brevetd ActiveState)"
@@ -115,7 +117,7 @@ walls() {
     local who pid path
     section "walls"
     for who in core signer door; do
-        pid=$(role $who)
+        pid=$(role "$who")
         says "$who: seccomp" 2 "$(status_of "$pid" Seccomp)"
         says "$who: no new privileges" 1 "$(status_of "$pid" NoNewPrivs)"
         says "$who: no capability" "0000000000000000 0000000000000000 0000000000000000" \
@@ -189,12 +191,12 @@ restarts() {
     local pid began
     section "restarts"
     for who in core signer door; do
-        pid=$(role $who)
+        pid=$(role "$who")
         kill -9 "$pid"
-        back() { new=$(role $who) && [ -n "$new" ] && [ "$new" != "$pid" ] && ready; }
+        back() { new=$(role "$who") && [ -n "$new" ] && [ "$new" != "$pid" ] && ready; }
         until_true 30 back
         ok $? "$who killed: the parent starts it again"
-        says "behind the same walls" "2 0000000000000000" "$(status_of "$(role $who)" Seccomp) $(status_of "$(role $who)" CapEff)"
+        says "behind the same walls" "2 0000000000000000" "$(status_of "$(role "$who")" Seccomp) $(status_of "$(role "$who")" CapEff)"
     done
     says "systemd was not troubled" 0 "$(prop brevetd NRestarts)"
     pid=$(main_pid)
@@ -213,14 +215,21 @@ restarts() {
     ok $? "a device enrols" "$(tail -n 1 $log)"
 }
 
+# What the client sent has left it, and the kernel holds nothing for the door.
+sent() { ss -Htni 'dport = :8443' | sed -n 's/.*bytes_sent:\([0-9]*\).*/\1/p'; }
+door_has_read() {
+    [ "$(sent)" -gt "$before" ] && ! ss -Htn 'sport = :8443' | awk '$2 > 0' | grep -q .
+}
+
 stopping() {
-    local began
+    local began before
     section "stop"
     connect
     ask
     until_true 20 answers 1
+    before=$(sent)
     printf 'GET /ca/root.cer HTTP/1.1\r\nHost: ' >&7
-    sync_with_door
+    until_true 20 door_has_read
     mark
     systemctl stop --no-block brevetd
     until_true 20 logged_since brevetd ' stopping$'
@@ -240,10 +249,7 @@ stopping() {
     brevet audit verify >$log 2>&1
     ok $? "the audit log verifies" "$(head -n 1 $log)"
 }
-# The half request must be in the door before it is told to stop; the door has
-# nothing to say about it, but it takes turns.
-sync_with_door() { for _ in 1 2 3; do curl_health >/dev/null; done; }
-curl_health() {
+secure_health() {
     printf 'GET /health HTTP/1.0\r\n\r\n' |
         timeout 20 openssl s_client -connect localhost:8443 -quiet -CAfile $dir/ca/root.crt 2>/dev/null | head -n 1 | tr -d '\r'
 }
@@ -264,7 +270,7 @@ activation() {
     ok $? "systemctl enable --now brevetd.socket" "$(tail -n 1 $log)"
     says "the service is not running" inactive "$(prop brevetd.service ActiveState)"
     inode=$(inode_of 8443)
-    says "the first connection starts it, and is answered" "HTTP/1.1 200 OK" "$(curl_health)"
+    says "the first connection starts it, and is answered" "HTTP/1.1 200 OK" "$(secure_health)"
     until_true 60 ready
     says "the service is running" active "$(prop brevetd.service ActiveState)"
     has_socket "$(main_pid)" "$inode" && has_socket "$(role door)" "$inode"
