@@ -127,7 +127,7 @@ decode_maker_crl(struct decoder *d, size_t i)
                         &problem);
     if (err != BV_OK)
         log_warn("a manufacturer's CRL is unusable, its devices are refused "
-                 "manufacturer=%s file=%s problem=\"%s\"",
+                 "manufacturer=%s file=%s detail=\"%s\"",
                  m->name, d->config->manufacturer_files[i].crl, problem);
 }
 
@@ -172,7 +172,7 @@ parse_config(const struct bundle *bundle, struct config **ret)
     enum bv_err err =
         config_parse(text, "brevet.conf", path, ret, problem, sizeof(problem));
     if (err != BV_OK)
-        log_error("configuration problem=\"%s\"", problem);
+        log_error("configuration detail=\"%s\"", problem);
     return err;
 }
 

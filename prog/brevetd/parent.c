@@ -89,7 +89,8 @@ take_lock(struct parent *p)
     }
     int len = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
     if (ftruncate(p->lock, 0) < 0 || pwrite(p->lock, pid, (size_t)len, 0) < 0)
-        log_warn("the pid was not noted path=%s: %s", path, strerror(errno));
+        log_warn("the pid was not noted path=%s reason=\"%s\"", path,
+                 strerror(errno));
     return BV_OK;
 }
 
@@ -153,7 +154,7 @@ on_keep(struct parent *p, struct span body)
     enum bv_err err = files_keep(&p->files, body, p->problem);
     if (err != BV_E_BAD_CONFIG)
         return err;
-    log_error("an OCSP key was not kept problem=\"%s\"", p->problem);
+    log_error("an OCSP key was not kept detail=\"%s\"", p->problem);
     return BV_OK;
 }
 
@@ -187,7 +188,7 @@ on_message(struct parent *p, struct child *child, const struct msg *msg)
         watched_answer(&child->watched, &p->family.watch);
     if (msg->type == MSG_REBUNDLE &&
         family_send(&p->family, p->problem) != BV_OK)
-        log_error("files could not be sent again problem=\"%s\"", p->problem);
+        log_error("files could not be sent again detail=\"%s\"", p->problem);
     return BV_OK;
 }
 
@@ -335,7 +336,7 @@ on_hangup(struct parent *p)
     if (reload(p) == BV_OK)
         log_info("reloaded");
     else
-        log_error("not reloaded, nothing was changed problem=\"%s\"",
+        log_error("not reloaded, nothing was changed detail=\"%s\"",
                   p->problem);
     notify_send("READY=1");
 }
@@ -463,7 +464,7 @@ do_what_is_due(struct parent *p)
         return;
     enum bv_err err = family_start(&p->family, now, p->problem);
     if (err != BV_OK)
-        log_error("a role could not be started error=%s problem=\"%s\"",
+        log_error("a role could not be started error=%s detail=\"%s\"",
                   err_name(err), p->problem);
 }
 

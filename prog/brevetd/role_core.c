@@ -88,7 +88,7 @@ open_store(struct deciding *d)
     enum bv_err err =
         store_sqlite_open(path, &options, &d->store, problem, sizeof(problem));
     if (err != BV_OK)
-        log_error("the database cannot be opened path=%s error=%s problem="
+        log_error("the database cannot be opened path=%s error=%s detail="
                   "\"%s\"",
                   path, err_name(err), problem);
     d->has_store = err == BV_OK;
@@ -106,14 +106,14 @@ open_core(struct deciding *d)
     BV_TRY(config_path(d->role->material.config, "db/status.map", path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) {
-        log_error("the status map cannot be opened path=%s: %s", path,
+        log_error("the status map cannot be opened path=%s reason=\"%s\"", path,
                   strerror(errno));
         return BV_E_IO;
     }
     enum bv_err err = core_new(&d->role->material.config->core, &d->store, fd,
                                &calls, &d->core, problem, sizeof(problem));
     if (err != BV_OK)
-        log_error("core cannot start error=%s problem=\"%s\"", err_name(err),
+        log_error("core cannot start error=%s detail=\"%s\"", err_name(err),
                   problem);
     return err;
 }

@@ -171,7 +171,7 @@ backup_done(struct core *core, struct job *job, enum bv_err err)
 static void
 backup_failed(struct core *core, struct job *job, enum bv_err err)
 {
-    log_error("backup failed err=%s", err_name(err));
+    log_error("backup failed error=%s", err_name(err));
     job->err = err;
     (void)snprintf(job->reply.detail, sizeof job->reply.detail, "%s",
                    backup_problem(err));
@@ -235,7 +235,7 @@ backup(struct admin_call *call)
     memcpy(copying->actor, call->actor, sizeof copying->actor);
     enum bv_err err = core->store->snapshot_start(core->store->ctx);
     if (err != BV_OK) {
-        log_error("backup failed err=%s", err_name(err));
+        log_error("backup failed error=%s", err_name(err));
         return admin_problem(call, err, backup_problem(err));
     }
     call->job->on_piece = backup_piece;

@@ -105,7 +105,7 @@ void
 batch_fail(struct core *core, enum bv_err err)
 {
     assert(err != BV_OK);
-    log_error("a batch was undone err=%s", err_name(err));
+    log_error("a batch was undone error=%s", err_name(err));
     core->broken |= err == BV_E_CORRUPT; /* more would only spoil more */
     err = batch_error(err);
     if (core->batch.open) {
@@ -113,7 +113,7 @@ batch_fail(struct core *core, enum bv_err err)
         core->batch.open = false;
         enum bv_err audit_err = audit_rollback(core->audit);
         if (audit_err != BV_OK) {
-            log_error("the audit log cannot be read back err=%s",
+            log_error("the audit log cannot be read back error=%s",
                       err_name(audit_err));
             core->broken = true;
         }

@@ -14,7 +14,7 @@ end(struct core *core, struct job *job, enum bv_err err)
 {
     core->checkpoint_busy = false;
     if (err != BV_OK)
-        log_warn("a checkpoint failed err=%s", err_name(err));
+        log_warn("a checkpoint failed error=%s", err_name(err));
     job_free(job);
 }
 
@@ -32,7 +32,7 @@ keep(const struct core *core)
         err = infra_write_file(core->config->checkpoint_path, 0600,
                                sink_view(&note));
     if (err != BV_OK)
-        log_warn("the checkpoint could not be kept path=%s err=%s",
+        log_warn("the checkpoint could not be kept path=%s error=%s",
                  core->config->checkpoint_path, err_name(err));
 }
 
@@ -135,7 +135,7 @@ start_by_schedule(struct core *core)
         return;
     enum bv_err err = checkpoint_start(core);
     if (err != BV_OK)
-        log_warn("a checkpoint failed err=%s", err_name(err));
+        log_warn("a checkpoint failed error=%s", err_name(err));
 }
 
 int64_t

@@ -291,7 +291,7 @@ hand_over_serial_key(struct core *core)
         core->signer->serial_key(core->signer->ctx, core->serial_key, issuers,
                                  (unsigned)core->num_issuers);
     if (err != BV_OK)
-        log_warn("the signer did not take the serial key err=%s",
+        log_warn("the signer did not take the serial key error=%s",
                  err_name(err));
 }
 
@@ -333,7 +333,7 @@ core_commit(struct core *core)
         return core->broken ? BV_E_CORRUPT : BV_OK;
     enum bv_err err = batch_commit(core);
     if (err != BV_OK)
-        log_error("commit failed err=%s", err_name(err));
+        log_error("commit failed error=%s", err_name(err));
     return err == BV_E_CORRUPT ? err : BV_OK;
 }
 
@@ -372,7 +372,7 @@ sync_map(struct core *core, int64_t now)
     if (err == BV_OK)
         core->synced = core->mark;
     else
-        log_error("the status map could not be synced err=%s", err_name(err));
+        log_error("the status map could not be synced error=%s", err_name(err));
 }
 
 #define STEP_BACK 60 /* seconds; less is a clock being adjusted */
@@ -503,7 +503,7 @@ core_reconfigure(struct core *core, const struct core_config *config)
     core->config = config;
     enum bv_err err = cas_register(core);
     if (err != BV_OK)
-        log_error("the CAs' certificates are not in the inventory err=%s",
+        log_error("the CAs' certificates are not in the inventory error=%s",
                   err_name(err));
     infra_open(core);
     if (core->signer != NULL)

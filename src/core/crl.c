@@ -169,7 +169,7 @@ give_up(struct core *core, struct job *job, enum bv_err err)
 {
     struct making *m = job->extra;
     struct issuer *issuer = core_issuer_of_id(core, m->file.issuer);
-    log_error("a CRL could not be published number=%llu err=%s",
+    log_error("a CRL could not be published number=%llu error=%s",
               (unsigned long long)m->file.number, err_name(err));
     if (err == BV_E_TOO_LARGE && m->file.sig == ALG_SIG_ED25519)
         log_error("the CRL of an Ed25519 CA is full and its last one will run "
@@ -437,7 +437,7 @@ start_by_schedule(struct core *core, struct issuer *issuer)
 {
     enum bv_err err = crl_start(core, issuer);
     if (err != BV_OK)
-        log_debug("a CRL is tried again later err=%s", err_name(err));
+        log_debug("a CRL is tried again later error=%s", err_name(err));
 }
 
 int64_t

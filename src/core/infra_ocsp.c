@@ -44,8 +44,9 @@ ocsp_end(struct core *core, struct job *job, enum bv_err err)
     if (err == BV_OK)
         log_info("OCSP responder certificate ready ca=%s", job->d.ca);
     else
-        log_warn("OCSP responder certificate failed ca=%s err=%s detail=%s",
-                 job->d.ca, err_name(err), job->reply.detail);
+        log_warn(
+            "OCSP responder certificate failed ca=%s error=%s detail=\"%s\"",
+            job->d.ca, err_name(err), job->reply.detail);
     job_free(job);
 }
 

@@ -76,7 +76,7 @@ tls_end(struct core *core, struct job *job, enum bv_err err)
     if (err == BV_OK)
         log_info("TLS certificate ready path=%s", core->config->tls_path);
     else
-        log_error("TLS certificate failed err=%s path=%s detail=\"%s\"",
+        log_error("TLS certificate failed error=%s path=%s detail=\"%s\"",
                   err_name(err), core->config->tls_path,
                   job->reply.detail[0] != '\0' ? job->reply.detail
                                                : err_text(err));
@@ -196,7 +196,7 @@ renew_by_schedule(struct core *core)
 {
     enum bv_err err = infra_tls_renew(core);
     if (err != BV_OK)
-        log_debug("TLS renewal is tried again later err=%s", err_name(err));
+        log_debug("TLS renewal is tried again later error=%s", err_name(err));
 }
 
 int64_t

@@ -129,6 +129,6 @@ published() { brevet crl publish root >/dev/null && newer root; }
 until_true 10 published
 ok $? "and signs its next CRL"
 equal "everybody may read that one" 644 "$(stat -c %a "$ca/crl/root.crl")"
-refuse "without a conflict" grep -q 'err=CONFLICT' "$work/brevetd.log"
+refuse "without a conflict" grep -q 'error=CONFLICT' "$work/brevetd.log"
 equal "brevet status has nothing to complain of" 0 "$(brevet status --json | jq '.findings | length')"
 finish

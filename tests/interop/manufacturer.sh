@@ -113,7 +113,7 @@ new_crl -crl_lastupdate 20240101000000Z -crl_nextupdate 20240201000000Z
 reload
 until_true 10 becomes m2 403
 ok $? "an expired list keeps all out"
-check "with the reason" grep -q "CRL has expired\|problem=\"it has expired\"" "$work/brevetd.log"
+check "with the reason" grep -q "CRL has expired\|detail=\"it has expired\"" "$work/brevetd.log"
 
 new_crl -keyfile "$maker/other.key" -cert "$maker/other.crt"
 reload
