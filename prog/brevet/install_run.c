@@ -24,31 +24,6 @@ struct first_run {
     char *problem;
 };
 
-static void
-ignore_reply(void *user, unsigned tag, uint64_t id,
-             const struct core_reply *reply)
-{
-    (void)user;
-    (void)tag;
-    (void)id;
-    (void)reply;
-}
-
-static void
-ignore_admin(void *user, unsigned tag, uint64_t id, struct span json)
-{
-    (void)user;
-    (void)tag;
-    (void)id;
-    (void)json;
-}
-
-static void
-ignore_files(void *user)
-{
-    (void)user;
-}
-
 static enum bv_err
 read_text(const struct first_run *r, const char *name, uint8_t *buf, size_t cap,
           struct span *ret)
@@ -125,10 +100,7 @@ open_store(struct first_run *r)
 static enum bv_err
 open_core(struct first_run *r)
 {
-    const struct core_calls calls = {.user = r,
-                                     .reply = ignore_reply,
-                                     .admin_reply = ignore_admin,
-                                     .files_changed = ignore_files};
+    const struct core_calls calls = {0};
     char path[CONFIG_PATH_MAX];
     BV_TRY(config_path(r->config, "db/status.map", path));
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -31,16 +31,6 @@ struct ledger {
 /* --- core in here --- */
 
 static void
-ignore_reply(void *user, unsigned tag, uint64_t id,
-             const struct core_reply *reply)
-{
-    (void)user;
-    (void)tag;
-    (void)id;
-    (void)reply;
-}
-
-static void
 take_answer(void *user, unsigned tag, uint64_t id, struct span json)
 {
     struct ledger *l = user;
@@ -117,10 +107,8 @@ static enum bv_err
 open_core(struct ledger *l)
 {
     struct config *config = l->files->config;
-    const struct core_calls calls = {.user = l,
-                                     .reply = ignore_reply,
-                                     .admin_reply = take_answer,
-                                     .tool = true};
+    const struct core_calls calls = {
+        .user = l, .admin_reply = take_answer, .tool = true};
     l->certs = SINK_ARRAY(l->memory);
     BV_TRY(load_log_key(l));
     BV_TRY(load_checkpoint(l));

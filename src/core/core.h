@@ -139,7 +139,7 @@ struct core_caller {
 };
 
 /* Where answers go. Spans live for the call only. A callback may not call
- * back into core. */
+ * back into core. NULL for what is never asked, or nobody wants to know. */
 struct core_calls {
     void *user;
     /* the answer to core_submit(door_tag, id) */

@@ -102,20 +102,18 @@ struct keeping {
 };
 
 static void
-keep_until(struct keeping *keeping, int64_t max_age, int64_t modified,
-           int64_t expires, const char *tag)
+keep_until(int64_t max_age, int64_t modified, int64_t expires, const char *tag,
+           struct keeping *ret)
 {
-    (void)snprintf(keeping->control, sizeof(keeping->control),
+    (void)snprintf(ret->control, sizeof(ret->control),
                    "max-age=%lld, public, no-transform, must-revalidate",
                    (long long)(max_age > 0 ? max_age : 0));
-    fresh_date(modified, keeping->modified);
-    fresh_date(expires, keeping->expires);
-    keeping->fields[0] = (struct exchange_field){"ETag", tag};
-    keeping->fields[1] =
-        (struct exchange_field){"Last-Modified", keeping->modified};
-    keeping->fields[2] = (struct exchange_field){"Expires", keeping->expires};
-    keeping->fields[3] =
-        (struct exchange_field){"Cache-Control", keeping->control};
+    fresh_date(modified, ret->modified);
+    fresh_date(expires, ret->expires);
+    ret->fields[0] = (struct exchange_field){"ETag", tag};
+    ret->fields[1] = (struct exchange_field){"Last-Modified", ret->modified};
+    ret->fields[2] = (struct exchange_field){"Expires", ret->expires};
+    ret->fields[3] = (struct exchange_field){"Cache-Control", ret->control};
 }
 
 static void
@@ -167,10 +165,10 @@ static void
 reply_ocsp_kept(struct front_request *request,
                 const struct cache_answer *answer, int64_t now)
 {
-    struct keeping keeping;
+    struct keeping keeping = {0};
 
-    keep_until(&keeping, answer->refresh_at - now, answer->this_update,
-               answer->next_update, answer->tag);
+    keep_until(answer->refresh_at - now, answer->this_update,
+               answer->next_update, answer->tag, &keeping);
     if (request->http->method != HTTP_POST &&
         fresh_is_current(request->http, answer->tag, answer->this_update))
         reply_unchanged(request, &keeping);
@@ -323,11 +321,11 @@ send_crl(struct front_request *request, const struct file_crl *crl)
     int64_t now = clock_wall();
     int64_t left = crl->next_update - now;
     int64_t max_age = left < CRL_MAX_AGE ? left : CRL_MAX_AGE;
-    struct keeping keeping;
+    struct keeping keeping = {0};
 
     if (max_age < 0)
         max_age = 0;
-    keep_until(&keeping, max_age, crl->this_update, now + max_age, crl->tag);
+    keep_until(max_age, crl->this_update, now + max_age, crl->tag, &keeping);
     if (fresh_is_current(request->http, crl->tag, crl->this_update)) {
         reply_unchanged(request, &keeping);
         return;
