@@ -3,7 +3,8 @@
 #include "wire/cert.h"
 #include "wire/cms.h"
 
-#define FORMAT 1
+#define FORMAT    1
+#define ITEM_HEAD 5 /* kind and length */
 
 /* A bag from the server, sorted by what it may become. */
 struct bag {
@@ -261,22 +262,30 @@ is_helper(struct dev *dev, const struct bag *bag, struct span der)
                        bag->num);
 }
 
+/* One that finds no room in the record is left out: without it a server may
+ * have to send it, without the whole set nobody is trusted. */
+static size_t
+put_helper(struct sink *out, struct span cert)
+{
+    if (out->failed || out->cap - out->len < cert.len + ITEM_HEAD)
+        return 0;
+    put_item(out, false, cert);
+    return 1;
+}
+
 /* Intermediates of the bag first; old ones that still chain fill the rest. */
 static void
 put_helpers(struct dev *dev, const struct bag *bag, struct sink *out)
 {
     size_t num = 0;
     for (size_t i = 0; i < bag->num && num < BV_TRUST_MAX; i++)
-        if (is_helper(dev, bag, as_span(bag->certs[i]))) {
-            put_item(out, false, as_span(bag->certs[i]));
-            num++;
-        }
+        if (is_helper(dev, bag, as_span(bag->certs[i])))
+            num += put_helper(out, as_span(bag->certs[i]));
     for (size_t i = 0; i < dev->num_helpers && num < BV_TRUST_MAX; i++) {
         struct span old = as_span(dev->helpers[i]);
         if (is_listed(bag->certs, bag->num, old) || !is_helper(dev, bag, old))
             continue;
-        put_item(out, false, old);
-        num++;
+        num += put_helper(out, old);
     }
 }
 

@@ -45,7 +45,8 @@ BV_C_BEGIN
 #define BV_WORK_SIZE 32768
 /* The longest certificate taken from a server, octets. */
 #define BV_CERT_MAX 4096
-/* CA certificates held at once. */
+/* CA certificates taken from a server at once; intermediates that do not fit
+ * BV_RECORD_MAX beside the anchors are left out. */
 #define BV_TRUST_MAX 8
 /* The longest device name (common name), octets. */
 #define BV_ID_MAX 64
@@ -171,7 +172,8 @@ struct bv_status {
     int64_t renew_at;     /* planned wall time; 0 without an identity */
     uint32_t generation;  /* promotions so far */
     uint32_t attempts;    /* failures since the last success */
-    uint32_t retry_after; /* seconds until the next attempt; 0: none planned */
+    uint32_t retry_after; /* after a failure: seconds until the next attempt;
+                           * else 0 */
     enum bv_why why;      /* of the last failure */
     unsigned http_status; /* of the last answer, 0 if none */
     bool clock_known;     /* the wall clock is believed */

@@ -164,6 +164,20 @@ chmod 600 agent.conf
 expect 0 "$agent" enroll --url "$url" --id dev1 --dir "$work/nopem" \
     --ca-file root.crt --claim-code-file claim --no-pem
 [ ! -e nopem/cert.pem ] || fail "--no-pem"
+# more CA certificates than a device can hold: what is needed is held
+mv cas.pem few.pem
+{
+    cat ca.cnf
+    printf '[large]\nbasicConstraints = critical, CA:true\nkeyUsage = critical, keyCertSign\n'
+    printf 'subjectKeyIdentifier = hash\nauthorityKeyIdentifier = keyid\nnsComment = %01000d\n' 0
+} >large.cnf
+mv large.cnf ca.cnf
+for n in 1 2 3 4 5 6; do sign "large$n" "Large $n" root large; done
+cat few.pem large?.crt >cas.pem
+expect 0 "$agent" enroll --url "$url" --id dev1 --dir "$work/large" --ca-fingerprint "$pin" --claim-code-file claim
+expect 0 "$agent" renew --force --dir "$work/large"
+mv few.pem cas.pem
+
 # answers to a renewal that an honest server does not give, each with its exit
 # status; none of them takes the identity away
 kept=$(openssl x509 -in s/cert.pem -noout -serial)
