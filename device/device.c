@@ -689,12 +689,24 @@ phase_of(const struct dev *dev)
                : BV_PHASE_RENEW;
 }
 
+/* After a failure outside the window the pause is not all there is to wait. */
+static uint32_t
+until_attempt(const struct dev *dev)
+{
+    uint64_t retry = dev->record.trust < 0 ? dev->trust_mono : dev->retry_mono;
+    uint64_t seconds = (until(dev, retry) + 999) / 1000;
+    int64_t due = renew_at(dev) - latest_time(dev);
+    if (seconds > 0 && dev->record.active != BV_SLOT_NONE && !dev->forced &&
+        due > (int64_t)seconds)
+        seconds = (uint64_t)due;
+    return seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+}
+
 void
 bv_device_status(const struct bv_device *device, struct bv_status *ret_status)
 {
     const struct dev *dev = inside_const(device);
     bool has = dev->record.active != BV_SLOT_NONE;
-    uint64_t retry = dev->record.trust < 0 ? dev->trust_mono : dev->retry_mono;
     *ret_status = (struct bv_status){
         .phase = phase_of(dev),
         .active = dev->record.active,
@@ -703,7 +715,7 @@ bv_device_status(const struct bv_device *device, struct bv_status *ret_status)
         .renew_at = has ? renew_at(dev) : 0,
         .generation = dev->record.generation,
         .attempts = dev->record.attempts,
-        .retry_after = (uint32_t)((until(dev, retry) + 999) / 1000),
+        .retry_after = until_attempt(dev),
         .why =
             dev->why != BV_WHY_NONE ? dev->why : (enum bv_why)dev->record.why,
         .http_status = dev->exchange.status,

@@ -195,6 +195,9 @@ struct bv_connect {
                             * certificate the port knows itself */
     const struct bv_bytes *anchors; /* as in struct bv_chain */
     size_t num_anchors;
+    /* Intermediates: they help to verify the server, and those that lead from
+     * cert towards an anchor are sent behind it, so that a server which knows
+     * the root alone can verify us. */
     const struct bv_bytes *helpers;
     size_t num_helpers;
     struct bv_when when;

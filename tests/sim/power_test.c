@@ -285,6 +285,26 @@ test_retry_after_is_kept(void **state)
     assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, 4000));
 }
 
+/* A renewal that was asked for too early and failed is tried again in the
+ * window: that is what the status says. */
+static void
+test_early_renewal_fails(void **state)
+{
+    struct bv_status status;
+    (void)state;
+    enrol();
+    world.mood = MOOD_BROKEN;
+    bv_device_renew(&device);
+    assert_true(world_run(&world, &device, BV_EVENT_FAILED, 100));
+    bv_device_status(&device, &status);
+    assert_in_range(status.retry_after, status.renew_at - world.true_time,
+                    status.renew_at - world.true_time + 1);
+    world.mood = MOOD_HONEST;
+    assert_false(world_run(&world, &device, BV_EVENT_RENEWED,
+                           (int64_t)status.retry_after - 10));
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 100));
+}
+
 /* "Come back tomorrow" to an identity of an hour: asked again before its end,
  * but not more than a few times. */
 static void
@@ -598,6 +618,8 @@ main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(test_truncated_enrolment_by_fingerprint,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(test_early_renewal_fails, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_retry_after_is_not_the_end, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_retry_after_is_kept, setup,
