@@ -18,7 +18,7 @@ profile \"device\" {
     lifetime = \"1h\"
 }
 profile \"brief\" {
-    lifetime = \"20s\"
+    lifetime = \"120s\"
     backdate = \"1s\"
 }
 label \"brief\" {
@@ -132,6 +132,26 @@ equal "once" 1 "$(wc -l <"$work/k1.hook")"
 enrol_agent k2 --hook "sleep 30 & echo \$! >$work/k2.child"
 equal "a child left behind by the hook holds nobody up" 0 $?
 kill "$(cat "$work/k2.child")"
+
+# --- stopped in the middle of a renewal ---
+python3 -c 'import signal, socket
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+while True:
+    c = s.accept()[0]
+    print("asked", flush=True)
+    signal.pause()' >"$work/silent" &
+agents+=($!)
+until_true 10 test -s "$work/silent"
+enrol_agent st1 --url "$est/brief"
+before=$(openssl x509 -in "$work/st1/cert.pem" -noout -serial)
+run_agent stop.log run --dir "$work/st1" --url "https://localhost:$(head -n 1 "$work/silent")" --renew-at 1
+check "a renewal is under way" until_true 30 grep -q asked "$work/silent"
+end_agent
+equal "SIGTERM ends it well" 0 $?
+equal "the certificate stays" "$before" "$(openssl x509 -in "$work/st1/cert.pem" -noout -serial)"
+agent renew --force --dir "$work/st1" --url "$est/brief"
+equal "and is renewed later" 0 $?
 
 # --- the folder ---
 cp -rL "$work/t1" "$work/moved" # as scp -r does it
