@@ -30,7 +30,7 @@ cat "$root" "$issuing" >fleet.pem
 sed -n '/^    curl -sf --etag-compare/,/reload mosquitto$/p' "$OLDPWD/docs/mosquitto.md" |
     sed "s|http://ca.example.net:8080|$http|; s|systemctl reload mosquitto|echo reload|" >timer.sh
 equal "mosquitto.md: the timer fetches the CRL" reload "$(sh timer.sh)"
-equal "and only when there is a new one" "" "$(sh timer.sh)"
+none "and only when there is a new one" "$(sh timer.sh)"
 broker_port=$(free_port)
 cat >mosquitto.conf <<CONF
 listener $broker_port 127.0.0.1

@@ -49,11 +49,21 @@ ok() {
     fi
 }
 
+# vain COMMAND...: it compares with nothing, so its answer says nothing
+vain() {
+    local word
+    [[ $1 =~ ^(grep|cmp|test)$ ]] || return 1
+    for word in "$@"; do [ -n "$word" ] || return 0; done
+    return 1
+}
+
 # check TEXT COMMAND...: a test that holds when the command succeeds
 check() {
     local text=$1
     shift
-    if "$@" >"$work/check.log" 2>&1; then
+    if vain "$@"; then
+        ok 1 "$text" "an empty word: $*"
+    elif "$@" >"$work/check.log" 2>&1; then
         ok 0 "$text"
     else
         ok 1 "$text" "$(tail -n 1 "$work/check.log" | cut -c1-160)"
@@ -61,25 +71,35 @@ check() {
 }
 
 # refuse TEXT COMMAND...: a test that holds when the command fails; what it said
-# is in $work/refused.log
+# is in $work/refused.log. One that is not there, is cut off or dies refuses
+# nothing, nor does a comparison that had nothing to look at.
 refuse() {
-    local text=$1
+    local text=$1 status
     shift
-    if "$@" >"$work/refused.log" 2>&1; then
+    "$@" >"$work/refused.log" 2>&1
+    status=$?
+    if vain "$@"; then
+        ok 1 "$text" "an empty word: $*"
+    elif [ "$status" -eq 0 ]; then
         ok 1 "$text" "it succeeded"
+    elif [[ $status =~ ^12[4-9]$|^1[3-5][0-9]$ ]] || { [ "$status" -ne 1 ] && [[ $1 =~ ^(grep|cmp|test)$ ]]; }; then
+        ok 1 "$text" "status $status: $(tail -n 1 "$work/refused.log" | cut -c1-160)"
     else
         ok 0 "$text"
     fi
 }
 
-# equal TEXT WANT GOT
+# equal TEXT WANT GOT: WANT is something; see none
 equal() {
-    if [ "$2" = "$3" ]; then
+    if [ -n "$2" ] && [ "$2" = "$3" ]; then
         ok 0 "$1"
     else
-        ok 1 "$1" "wanted $2, got $3"
+        ok 1 "$1" "wanted ${2:-something, and know not what}, got $3"
     fi
 }
+
+# none TEXT GOT: there is nothing
+none() { ok $((${#2} > 0)) "$1" "$2"; }
 
 # no_complaints: no log holds a sanitizer's report or the end of a role
 no_complaints() {
