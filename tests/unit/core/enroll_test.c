@@ -1,4 +1,4 @@
-#include "fixture.h"
+#include "asking.h"
 
 #include <stdio.h>
 
@@ -11,35 +11,6 @@
 #include "wire/der.h"
 #include "wire/pem.h"
 #include "wire/san.h"
-
-static struct fixture f;
-static uint8_t csr_buf[8192];
-
-static int
-setup(void **state)
-{
-    fixture_open(&f);
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    fixture_close(&f);
-    return 0;
-}
-
-static struct core_request
-with_secret(struct key *key, const char *cn, const char *secret)
-{
-    struct core_request r = fixture_request(
-        CORE_ENROLL,
-        fixture_csr(key, cn, SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf));
-    r.secret = span_str(secret);
-    return r;
-}
-
-#define expect(err, r) fixture_expect(&f, err, r, __LINE__)
 
 static void
 test_claim_code(void **state)
@@ -750,7 +721,6 @@ test_listed_key(void **state)
 int
 main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_claim_code),
         T(test_repeat),
