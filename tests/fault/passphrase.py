@@ -12,8 +12,8 @@ import tempfile
 from harness import BIN, SANITIZED, finish, ok, run
 
 if SANITIZED:
-    ok(True, "nothing may be loaded before a sanitizer")
-    finish()
+    print("1..0 # SKIP nothing may be loaded before a sanitizer")
+    raise SystemExit(0)
 
 work = pathlib.Path(tempfile.mkdtemp(prefix="brevet-passphrase."))
 whole = work / "whole"
@@ -106,7 +106,7 @@ done, verdict, folder = trial("undisturbed")
 ok(done.returncode == 0 and verdict == NEW, "undisturbed it changes all", verdict)
 ok(audit_verifies(folder), "the log verifies")
 ok(not list(folder.rglob("*.rekey")) and not (folder / "ca/passphrase.change").exists(), "nothing is left beside")
-ok(all((p.stat().st_mode & 0o777) == 0o600 for p in sealed(folder)), "only their owner reads the keys")
+ok(sealed(folder) and all((p.stat().st_mode & 0o777) == 0o600 for p in sealed(folder)), "only their owner reads the keys")
 wanted = len(sealed(folder))
 said = re.search(r"Sealed anew: (\d+) files", done.stdout)
 ok(said and int(said[1]) == wanted + 1, "every key and the passphrase's file", done.stdout)

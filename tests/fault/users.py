@@ -98,7 +98,9 @@ def fields(pid):
 
 def processes(brevet):
     for role, user in USERS.items():
-        for pid in brevet.roles().get(role, []):
+        pids = brevet.roles().get(role, [])
+        ok(pids, f"{role} runs")
+        for pid in pids:
             uid, gid = ids(user)
             f = fields(pid)
             ok(f["Uid"].split() == [str(uid)] * 4 and f["Gid"].split() == [str(gid)] * 4,

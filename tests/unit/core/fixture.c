@@ -281,7 +281,9 @@ fixture_open(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
     fixture_time = FIXTURE_NOW;
-    strcpy(f->dir, "/tmp/brevet-core-XXXXXX");
+    const char *temp = getenv("TMPDIR");
+    (void)snprintf(f->dir, sizeof f->dir, "%s/brevet-core-XXXXXX",
+                   temp != NULL && strlen(temp) < 32 ? temp : "/tmp");
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->path, sizeof f->path, "%s/brevet.db", f->dir);
     assert_int_equal(signer_soft_new(on_signed, f, &f->signer), BV_OK);
