@@ -62,7 +62,7 @@ const char *
 ca_act_next(const struct ledger *ledger)
 {
     return ledger_has_daemon(ledger) ? "Next: reload the server (SIGHUP)"
-                                     : "Next: brevet serve";
+                                     : "Next: start the server";
 }
 
 /* A file's octets outlive its name: on flash, on copy-on-write file systems

@@ -158,7 +158,7 @@ ca_files_secret_at(struct ca_files *files, const char *path,
             return BV_OK;
         return ca_files_bad(files, BV_E_UNAVAILABLE,
                             "a passphrase is needed: there is no terminal to "
-                            "ask on and no --passphrase-file");
+                            "ask on, and no option names a file that has it");
     }
     BV_TRY(ca_files_read(files, path, (uint8_t *)ret, INSTALL_SECRET_MAX - 1,
                          &text));

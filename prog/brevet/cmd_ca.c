@@ -173,8 +173,14 @@ read_own_chain(struct ca_files *files, size_t ca, struct coming *c)
     const struct config_ca *own = &files->config->ca_files[ca];
     for (unsigned i = 0; c->num == i + 1 && i < own->num_chain; i++) {
         size_t num;
-        BV_TRY(ca_files_certs(files, own->chain[i], &c->sink, &c->certs[c->num],
-                              1, &num));
+        enum bv_err err = ca_files_certs(files, own->chain[i], &c->sink,
+                                         &c->certs[c->num], 1, &num);
+        if (err == BV_E_NOT_FOUND)
+            return ca_files_bad(files, err,
+                                "%s is not there yet: give what is above the "
+                                "certificate with --chain FILE",
+                                own->chain[i]);
+        BV_TRY(err);
         c->num++;
     }
     return BV_OK;

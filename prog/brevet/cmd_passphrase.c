@@ -236,7 +236,7 @@ tell(const struct change *c)
                      "comes from, then start the server\n",
                      config->passphrase_name);
     else
-        (void)printf("Next: brevet serve\n");
+        (void)printf("Next: start the server\n");
     (void)printf("Backups hold keys under the old passphrase: keep it as long "
                  "as them, or make new ones.\n");
 }

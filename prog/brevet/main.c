@@ -589,6 +589,16 @@ read_line(struct command_call *call, int argc, char **argv)
     return run(call, argc - optind, argv + optind);
 }
 
+/* An answer that did not reach its file was not given. */
+static int
+end_output(int code)
+{
+    if (fflush(stdout) == 0 && ferror(stdout) == 0)
+        return code;
+    (void)fprintf(stderr, "brevet: standard output: %s\n", strerror(errno));
+    return code != COMMAND_OK ? code : COMMAND_FAILED;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -597,5 +607,5 @@ main(int argc, char **argv)
     (void)setlocale(LC_CTYPE, ""); /* what the terminal can show */
     int code = read_line(&call, argc, argv);
     json_decref(call.args);
-    return code;
+    return end_output(code);
 }

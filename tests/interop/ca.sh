@@ -68,6 +68,7 @@ check "and why" said 'issuer\|signature'
 refuse "below a CA that permits none" install narrowed narrow
 check "and why" said pathLen
 refuse "no chain at all" brevet ca install "$ext/good.crt"
+check "it is said how to give one" grep -q -- "--chain FILE" "$work/refused.log"
 make_clock "$work/clock" "$work/clock-libasan.so" || bail "no clock"
 install_at() { # SECONDS from now
     set_clock "$work/clock" "$1"

@@ -51,6 +51,9 @@ code "no profile" 2 "--profile is missing" cert issue --csr "$0"
 code "no request" 2 "--csr is missing" cert issue --profile server
 code "approve what" 2 "DEVICE or --id is missing" device approve
 code "export where to" 2 "--out is missing" ca export-root
+brevet --help >/dev/full 2>"$work/err"
+equal "what could not be written is a failure" 1 $?
+check "and is said" grep -q "No space left" "$work/err"
 code "where help is" 2 "see brevet cert list --help" cert list --nonsense
 code "a file that is not there" 2 "No such file" cert issue --profile server --csr /nonexistent
 check "help" sh -c "$bin_brevet --help | grep -q usage"
