@@ -287,7 +287,8 @@ reap(struct parent *p)
         say_end(p, child, pid, status);
         if (!hopeless)
             continue;
-        log_error("%s cannot work with what it was given; giving up",
+        log_error("%s cannot work with what it was given; giving up; "
+                  "brevet check tells what is wrong",
                   child->row->name);
         p->failed = true;
         stop(p);
