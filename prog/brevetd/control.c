@@ -148,8 +148,11 @@ refuse(struct connection *c, uint64_t id)
         SPAN_LIT("{\"ok\":false,\"error\":\"REFUSED\",\"detail\":\"this user "
                  "may not use brevet(1); see admins, operators and readers in "
                  "brevet.conf\"}"));
+    if (err == BV_OK)
+        err = channel_flush(c->channel);
     if (err != BV_OK)
-        drop(c);
+        log_debug("a refusal was not told err=%s", err_name(err));
+    drop(c); /* once: each question is a line in the log */
 }
 
 static void

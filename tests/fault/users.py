@@ -11,6 +11,7 @@ import shutil
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ import urllib.request
 from harness import BIN, SANITIZED, Brevet, cert_of, finish, new_csr, ok, run, until
 
 SOURCE = pathlib.Path(__file__).parents[2]
+VERSION = int(re.search(r"#define PROC_MSG_VERSION (\d+)",
+                        (SOURCE / "src/proc/channel.h").read_text())[1])
 USERS = {role: f"brevet-{role}" for role in ("core", "signer", "door")}
 
 
@@ -319,12 +322,47 @@ def outsiders(brevet):
         done = run(BIN["brevet"], "--dir", brevet.dir, "status", user=ids(user)[0], group=ids(user)[1], extra_groups=[])
         ok(done.returncode != 0 and "may not use" in done.stderr + done.stdout, f"{user} may not use brevet(1)",
            (done.stderr + done.stdout)[:80])
+    mark = brevet.log.stat().st_size
+    told = ask_at_length(brevet.dir / "run/control.sock")
+    lines = brevet.log.read_text()[mark:].count("control request refused")
+    ok(told in (b"0", b"1") and lines == 1, "who asks a thousand times is refused once, in one line of the log",
+       f"{told} {lines}")
     crowd, told = a_crowd(brevet.dir / "run/control.sock")
     ok(told == b"100", "a hundred knock and stay")
     done = brevet.cli("status")
     ok(done.returncode == 0, "who may is let in all the same", done.stderr[:80])
     os.kill(crowd, signal.SIGKILL)
     os.waitpid(crowd, 0)
+
+
+def ask_at_length(path):
+    """As nobody, a thousand questions in one write: how many are answered."""
+    question = b'{"verb":"status","args":{}}'
+    uid, gid = ids("nobody")[:2]
+    hear, say = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.setgroups([])
+        os.setgid(gid)
+        os.setuid(uid)
+        got = b""
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(10)
+            s.connect(str(path))
+            try:
+                s.sendall(b"".join(struct.pack(">IHHQ", len(question), 50, VERSION, i) + question
+                                   for i in range(1000)))
+                while more := s.recv(65536):
+                    got += more
+            except OSError:
+                pass
+        os.write(say, b"%d" % got.count(b'"ok":false'))
+        os._exit(0)
+    os.close(say)
+    told = os.read(hear, 10)
+    os.close(hear)
+    os.waitpid(pid, 0)
+    return told
 
 
 def a_crowd(path):
