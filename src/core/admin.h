@@ -67,6 +67,10 @@ json_t *admin_hex(struct span octets);
 json_t *admin_pem(struct span der);
 /* admin_cert_json: a certificate as listings show it (admin_cert.c). */
 json_t *admin_cert_json(struct core *core, const struct store_cert *row);
+/* admin_cert_page: a page of certificates as the call's result; limit and after
+ * are filled in from the call. */
+enum bv_err admin_cert_page(struct admin_call *call,
+                            struct store_cert_filter *filter) BV_CHECKED;
 /* admin_audit appends an entry for this call. */
 enum bv_err admin_audit(struct admin_call *call, enum audit_action action,
                         enum audit_object object,

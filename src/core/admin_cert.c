@@ -50,6 +50,21 @@ add_cert(void *user, const struct store_cert *row)
     return BV_OK;
 }
 
+enum bv_err
+admin_cert_page(struct admin_call *call, struct store_cert_filter *filter)
+{
+    const struct store *store = call->core->store;
+    struct admin_page page = admin_page_start(call);
+    filter->after = (uint64_t)page.last;
+    filter->limit = page.limit;
+    enum bv_err err = store->cert_list(store->ctx, filter, add_cert, &page);
+    if (err != BV_OK) {
+        json_decref(page.rows);
+        return err;
+    }
+    return admin_page_end(&page);
+}
+
 static enum bv_err
 copy_device_id(void *user, const struct store_device *row)
 {
@@ -89,9 +104,7 @@ cert_list(struct admin_call *call)
     const struct store *store = call->core->store;
     const char *device = admin_text(call, "device");
     struct store_cert_filter filter = {
-        .after = (uint64_t)admin_int(call, "after", 0),
         .expires_before = admin_int(call, "expires_before", 0),
-        .limit = admin_limit(call),
     };
     BV_TRY(read_status(call, &filter.status));
     if (filter.expires_before != 0)
@@ -100,13 +113,7 @@ cert_list(struct admin_call *call)
         BV_TRY(no_device(call,
                          store->device_find(store->ctx, device, copy_device_id,
                                             &filter.device)));
-    struct admin_page page = admin_page_start(call);
-    enum bv_err err = store->cert_list(store->ctx, &filter, add_cert, &page);
-    if (err != BV_OK) {
-        json_decref(page.rows);
-        return err;
-    }
-    return admin_page_end(&page);
+    return admin_cert_page(call, &filter);
 }
 
 /* --- which certificate --- */

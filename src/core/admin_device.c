@@ -52,34 +52,15 @@ find_device(struct admin_call *call, struct store_device *ret_row)
                : err;
 }
 
-static enum bv_err
-add_cert(void *user, const struct store_cert *row)
-{
-    struct admin_page *page = user;
-    admin_page_add(page, (int64_t)row->seq,
-                   admin_cert_json(page->call->core, row));
-    return BV_OK;
-}
-
 /* The device, and its certificates as cert.list shows them: the first page of
  * them, which its "next" continues. */
 static enum bv_err
 device_show(struct admin_call *call)
 {
     struct store_device row;
-    const struct store *store = call->core->store;
     BV_TRY(find_device(call, &row));
-    struct admin_page page = admin_page_start(call);
-    struct store_cert_filter filter = {.device = row.id,
-                                       .after = (uint64_t)page.last,
-                                       .status = -2,
-                                       .limit = page.limit};
-    enum bv_err err = store->cert_list(store->ctx, &filter, add_cert, &page);
-    if (err != BV_OK) {
-        json_decref(page.rows);
-        return err;
-    }
-    BV_TRY(admin_page_end(&page));
+    struct store_cert_filter filter = {.device = row.id, .status = -2};
+    BV_TRY(admin_cert_page(call, &filter));
     json_t *device = device_json(&row);
     (void)json_object_set(device, "certificates",
                           json_object_get(call->result, "rows"));

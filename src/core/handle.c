@@ -202,15 +202,11 @@ choose_names(struct work *w)
 
 /* --- the device --- */
 
-struct key_seen {
-    bool seen;
-};
-
 static enum bv_err
 note_seen(void *user, const struct store_cert *row)
 {
     (void)row;
-    ((struct key_seen *)user)->seen = true;
+    *(bool *)user = true;
     return BV_E_TOO_MANY; /* enough: stop */
 }
 
@@ -219,12 +215,12 @@ note_seen(void *user, const struct store_cert *row)
 static bool
 is_known_key(struct work *w)
 {
-    struct key_seen k = {false};
+    bool seen = false;
     if (w->r->op == CORE_KEYGEN)
         return false;
     enum bv_err err = w->core->store->certs_of_key(
-        w->core->store->ctx, SPAN_ARRAY(w->job->d.key_hash), note_seen, &k);
-    return k.seen && (err == BV_OK || err == BV_E_TOO_MANY) &&
+        w->core->store->ctx, SPAN_ARRAY(w->job->d.key_hash), note_seen, &seen);
+    return seen && (err == BV_OK || err == BV_E_TOO_MANY) &&
            keys_owner(w->core, w->job->d.key_hash, w->device.id) == BV_OK;
 }
 

@@ -9,7 +9,12 @@
 struct job *job_new(void);
 void job_free(struct job *job); /* wipes the key; not its followers */
 
-/* job_sign hands octets to the signer; on_signed follows. */
+/* Each hands the job to the signer, whose answer reaches job->on_signed through
+ * core_signed; the octets are copied. UNAVAILABLE without a signer, BUSY when
+ * no ticket or no room is left; the job is then still the caller's alone.
+ *   job_sign, job_sign_digest: key by its name; the answer is the signature
+ *   job_ocsp_key: a new responder key for a CA; its SPKI
+ *   job_ocsp_cert: the certificate for it, in use from the answer on */
 enum bv_err job_sign(struct core *core, struct job *job, const char *key,
                      struct span tbs) BV_CHECKED;
 enum bv_err job_sign_digest(struct core *core, struct job *job, const char *key,

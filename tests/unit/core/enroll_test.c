@@ -39,7 +39,7 @@ test_claim_code(void **state)
 }
 
 static void
-test_repeat(void **state)
+test_repeat_gets_the_same_certificate(void **state)
 {
     char secret[64], serial[64];
     bv_auto(key) struct key *key = fixture_key();
@@ -105,7 +105,7 @@ test_one_use_two_keys_in_flight(void **state)
 }
 
 static void
-test_group(void **state)
+test_group_token_enrols_new_names_only(void **state)
 {
     char secret[64];
     bv_auto(key) struct key *a = fixture_key();
@@ -201,7 +201,7 @@ bound(struct key *key, const char *secret, struct span sent, struct span here)
 }
 
 static void
-test_binding(void **state)
+test_csr_bound_to_another_connection(void **state)
 {
     char secret[64];
     bv_auto(key) struct key *key = fixture_key();
@@ -286,7 +286,7 @@ renewal(struct key *key, const char *cn, struct span old)
 }
 
 static void
-test_renew(void **state)
+test_renewal_is_for_the_device_presented(void **state)
 {
     char secret[64], request[200];
     uint8_t old_der[2048];
@@ -378,7 +378,7 @@ maker_device(const char *cn, uint8_t *buf, size_t cap)
 }
 
 static void
-test_manufacturer(void **state)
+test_idevid_enrols_its_own_device(void **state)
 {
     uint8_t idevid[2048];
     bv_auto(key) struct key *key = fixture_key();
@@ -478,7 +478,7 @@ test_manufacturer_crl_by_another_spelling(void **state)
 }
 
 static void
-test_approval(void **state)
+test_operator_approves_or_denies(void **state)
 {
     char secret[64];
     bv_auto(key) struct key *key = fixture_key();
@@ -504,7 +504,7 @@ test_approval(void **state)
 }
 
 static void
-test_keygen(void **state)
+test_keygen_only_where_the_profile_allows(void **state)
 {
     char secret[64];
     struct cert cert;
@@ -560,7 +560,7 @@ test_compromised_key_stays_out(void **state)
 }
 
 static void
-test_san(void **state)
+test_only_the_devices_own_name_by_default(void **state)
 {
     char secret[64];
     uint8_t san_buf[300];
@@ -585,7 +585,7 @@ test_san(void **state)
 }
 
 static void
-test_clock(void **state)
+test_nothing_is_issued_by_a_wrong_clock(void **state)
 {
     char secret[64];
     bv_auto(key) struct key *key = fixture_key();
@@ -723,27 +723,27 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_claim_code),
-        T(test_repeat),
+        T(test_repeat_gets_the_same_certificate),
         T(test_repeat_in_flight),
         T(test_one_use_two_keys_in_flight),
-        T(test_group),
+        T(test_group_token_enrols_new_names_only),
         T(test_bad_secrets),
         T(test_csr_checks),
         T(test_listed_key),
-        T(test_binding),
+        T(test_csr_bound_to_another_connection),
         T(test_code_in_the_csr),
         T(test_code_in_the_csr_is_not_kept),
-        T(test_renew),
+        T(test_renewal_is_for_the_device_presented),
         T(test_renew_expired),
-        T(test_manufacturer),
+        T(test_idevid_enrols_its_own_device),
         T(test_manufacturer_needs_its_crl),
         T(test_manufacturer_crl_by_another_spelling),
-        T(test_approval),
-        T(test_keygen),
+        T(test_operator_approves_or_denies),
+        T(test_keygen_only_where_the_profile_allows),
         T(test_quota_and_block),
         T(test_compromised_key_stays_out),
-        T(test_san),
-        T(test_clock),
+        T(test_only_the_devices_own_name_by_default),
+        T(test_nothing_is_issued_by_a_wrong_clock),
         T(test_group_commit),
         T(test_every_store_call_fails),
     };
