@@ -22,7 +22,7 @@ until_true() { # SECONDS COMMAND...
     shift
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || return 1
-        sleep 0.2
+        sleep 0.5 # the processor is shared with who is waited for
     done
 }
 section() { echo "# $* [${SECONDS} s]"; }
@@ -424,7 +424,7 @@ END
 {
     echo "reason $BREVET_REASON identity $BREVET_IDENTITY"
     touch /usr/from-hook && echo "wrote /usr"
-    ls /root/passphrase && echo "read /root"
+    ls /root/pump-1 && echo "read /root"
     mknod /var/lib/brevet-agent/node b 254 0 && echo "made a device"
     unshare --mount true && echo "new name space"
     [ -z "$NOTIFY_SOCKET" ] || echo "has the notify socket"
@@ -500,6 +500,7 @@ failed=0
 installing
 starting
 walls
+agent
 reloading
 restarts
 stopping
@@ -507,7 +508,6 @@ activation
 restoring
 late_address
 credentials
-agent
 booted
 [ "$failed" -eq 0 ] || {
     journalctl -q -o short-monotonic -u brevetd.service -u $agent_unit | tail -n 60 | sed 's/^/# /'
