@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "pki/digest.h"
+#include "pki/library.h"
 #include "proc/identity.h"
 #include "proc/pulse.h"
 #include "proc/sandbox.h"
@@ -128,6 +129,7 @@ role_main(int argc, char **argv, enum proc_role is, int run(struct role *role))
     }
     const char *text = argv[2];
     role_settle_memory();
+    library_begin();
     /* A terminal's ^C goes to all: the parent decides what it means. */
     (void)prctl(PR_SET_NAME, "brevetd", 0, 0, 0); /* not its descriptor */
     (void)signal(SIGINT, SIG_IGN);

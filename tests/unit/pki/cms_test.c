@@ -1,4 +1,5 @@
 #include "pki/cms.h"
+#include "pki/library.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -218,5 +219,6 @@ main(void)
         cmocka_unit_test(shared_key),
         cmocka_unit_test(refusals),
     };
+    library_begin(); /* as in core */
     return cmocka_run_group_tests(tests, setup, teardown);
 }
