@@ -65,7 +65,7 @@ use_key(struct tls *tls, struct span pem)
     if (in == NULL)
         return BV_E_NO_MEMORY;
     bv_auto(pkey) EVP_PKEY *key = PEM_read_bio_PrivateKey_ex(
-        in, NULL, never_ask, NULL, tls_library_whole(), NULL);
+        in, NULL, never_ask, NULL, tls_library_whole(), "provider=default");
     if (key == NULL)
         return BV_E_BAD_CONFIG;
     if (SSL_CTX_use_PrivateKey(tls->ctx, key) != 1)

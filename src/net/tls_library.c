@@ -10,7 +10,7 @@
 /* More algorithms of one kind than we keep; the rest of them is left out. */
 #define KEPT_MAX 32
 
-/* The default provider, in a context of its own. */
+/* The default provider, whole. */
 static OSSL_PROVIDER *whole;
 static OSSL_LIB_CTX *inner;
 
@@ -136,7 +136,8 @@ tls_library(void)
 {
     static OSSL_LIB_CTX *lib;
     if (inner == NULL)
-        inner = OSSL_LIB_CTX_new();
+        inner = decodes_slowly() ? OSSL_LIB_CTX_get0_global_default()
+                                 : OSSL_LIB_CTX_new();
     if (lib == NULL && inner != NULL)
         lib = decodes_slowly() ? make_slim() : inner;
     return lib;

@@ -18,8 +18,10 @@
 
 /* tls_library makes it at the first call; NULL without memory. */
 OSSL_LIB_CTX *tls_library(void);
-/* tls_library_whole: the one behind it, with all of the default provider; to
- * read the server's key, which may be stored in any form. */
+/* tls_library_whole: where all of the default provider is, to read the
+ * server's key, which may be stored in any form. Behind a small context that
+ * is the process's own one: whatever is made in it, the random generator above
+ * all, is there already. */
 OSSL_LIB_CTX *tls_library_whole(void);
 
 #endif
