@@ -24,6 +24,14 @@ static const char *const cipher_names[] = {"AES-128-GCM", "AES-256-GCM",
                                            "AES-128-CCM", "ChaCha20-Poly1305",
                                            "AES-256-CBC", NULL};
 
+/* SHA-1 for the hash of a name and key identifiers; SHAKE is Ed448's. */
+static const char *const digest_names[] = {
+    "SHA1",     "SHA2-224", "SHA2-256", "SHA2-384",  "SHA2-512", "SHA3-224",
+    "SHA3-256", "SHA3-384", "SHA3-512", "SHAKE-256", NULL};
+static const char *const kdf_names[] = {"TLS1-PRF", "TLS13-KDF", "HKDF", NULL};
+static const char *const mac_names[] = {"HMAC", NULL};
+static const char *const exchange_names[] = {"ECDH", "X25519", NULL};
+
 /* Each decoder is asked about each other one whenever a key is decoded: only
  * those of the keys in certificates (RFC 5280 4.1). */
 static const char *const decoder_inputs[] = {"structure=SubjectPublicKeyInfo",
@@ -41,6 +49,10 @@ static struct offer {
      .properties = decoder_inputs},
     {.operation = OSSL_OP_KEYMGMT, .names = key_type_names},
     {.operation = OSSL_OP_CIPHER, .names = cipher_names},
+    {.operation = OSSL_OP_DIGEST, .names = digest_names},
+    {.operation = OSSL_OP_KDF, .names = kdf_names},
+    {.operation = OSSL_OP_MAC, .names = mac_names},
+    {.operation = OSSL_OP_KEYEXCH, .names = exchange_names},
 };
 
 /* given is like "EC:id-ecPublicKey:1.2.840.10045.2.1". */
