@@ -24,10 +24,10 @@ plain_path(const char *path)
     if (for_dir == NULL || for_name == NULL)
         return NULL;
     bv_auto_free char *dir = realpath(dirname(for_dir), NULL);
-    if (dir == NULL)
-        return strdup(path);
-    if (asprintf(&whole, "%s/%s", dir, basename(for_name)) < 0)
-        return NULL;
+    if (asprintf(&whole, "%s%s%s", dir == NULL ? "" : dir,
+                 dir == NULL ? "" : "/",
+                 dir == NULL ? path : basename(for_name)) < 0)
+        whole = NULL;
     return whole;
 }
 
