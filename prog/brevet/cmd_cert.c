@@ -91,6 +91,13 @@ issue(const struct command_call *call)
 #define SERIAL .positional = {"SERIAL", "serial", COMMAND_TEXT, NULL, NULL}
 #define NAME   .positional = {"NAME", "name", COMMAND_TEXT, NULL, NULL}
 
+static int
+crl_publish_run(const struct command_call *call)
+{
+    (void)json_object_set_new(call->args, "wait", json_true());
+    return command_control(call);
+}
+
 const struct command cmd_cert[] = {
     {.group = "cert",
      .action = "list",
@@ -163,8 +170,10 @@ const struct command cmd_cert[] = {
      NAME},
     {.group = "crl",
      .action = "publish",
-     .summary = "publish CRLs now",
+     .summary = "publish CRLs now, and wait until they are what clients get",
      .verb = "crl.publish",
+     .run = crl_publish_run,
+     .columns = "ca crl_number crl_next_update served",
      .example = "brevet crl publish\n",
      .positional_optional = true,
      NAME},

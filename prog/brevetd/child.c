@@ -184,6 +184,7 @@ spawn(const struct family *family, struct child *child, int64_t now)
     child->starts++;
     child->state = CHILD_STARTING;
     child->given = false;
+    child->seen = family->rebundle; /* it is given what is there by then */
     watched_begin(&child->watched, &family->watch);
     return channel_new(fd, PROC_PARENT, child->row->role, &child->channel);
 }
@@ -269,6 +270,62 @@ family_send(struct family *family, char *ret_problem)
             return err;
     }
     return BV_OK;
+}
+
+static enum bv_err
+ask_doors(struct family *family, uint64_t id)
+{
+    for (unsigned i = 0; i < family->num; i++) {
+        struct child *child = &family->children[i];
+        if (!is_running(child) || child->row->role != PROC_DOOR)
+            continue;
+        enum bv_err err =
+            channel_send(child->channel, MSG_PING, id, SPAN_EMPTY);
+        if (err == BV_OK)
+            err = channel_flush(child->channel);
+        if (err != BV_OK && err != BV_E_CLOSED)
+            return err;
+    }
+    return BV_OK;
+}
+
+enum bv_err
+family_rebundle(struct family *family, uint64_t id, char *ret_problem)
+{
+    family->rebundle = 0;
+    for (unsigned i = 0; i < family->num; i++)
+        family->children[i].seen = 0; /* a new core counts from one again */
+    BV_TRY(family_send(family, ret_problem));
+    BV_TRY(ask_doors(family, id));
+    family->rebundle = id;
+    family_tell_served(family); /* there may be no door now */
+    return BV_OK;
+}
+
+/* A door that starts gets the newest files, but none that runs may be left
+ * out: its answer comes. */
+void
+family_tell_served(struct family *family)
+{
+    struct child *core = NULL;
+    for (unsigned i = 0; i < family->num; i++) {
+        struct child *child = &family->children[i];
+        if (child->row->role == PROC_CORE && is_running(child))
+            core = child;
+        if (child->row->role == PROC_DOOR && is_running(child) &&
+            child->seen < family->rebundle)
+            return;
+    }
+    if (core == NULL || family->rebundle == 0)
+        return;
+    enum bv_err err =
+        channel_send(core->channel, MSG_SERVED, family->rebundle, SPAN_EMPTY);
+    if (err == BV_OK)
+        err = channel_flush(core->channel);
+    if (err != BV_OK && err != BV_E_CLOSED)
+        log_warn("core could not be told what is served error=%s",
+                 err_name(err));
+    family->rebundle = 0;
 }
 
 void

@@ -36,6 +36,7 @@ struct child {
     struct channel *channel; /* NULL unless it runs */
     struct pulse *pulse;     /* the same */
     struct watched watched;
+    uint64_t seen; /* door: the last REBUNDLE whose files it took over */
     int64_t started_ms, start_at_ms;
     int64_t ready_ms;   /* since when it has been well; 0: is not yet */
     int64_t backoff_ms; /* the last one */
@@ -51,6 +52,7 @@ struct family {
     const struct files *files;
     const struct listen_set *listen;
     struct watch watch;
+    uint64_t rebundle; /* core waits to hear that this one is served; 0: none */
 };
 
 /* family_init lays out the table for a configuration; nothing runs yet. */
@@ -68,6 +70,12 @@ enum bv_err family_start(struct family *family, int64_t now,
                          char *ret_problem) BV_CHECKED;
 /* family_send sends everything from disk again: all (NULL), or one role. */
 enum bv_err family_send(struct family *family, char *ret_problem) BV_CHECKED;
+/* family_rebundle does so because core asked (MSG_REBUNDLE). Each door answers
+ * a question that comes behind its files when it has taken them over;
+ * family_tell_served sees whether all that run have, and tells core once. */
+enum bv_err family_rebundle(struct family *family, uint64_t id,
+                            char *ret_problem) BV_CHECKED;
+void family_tell_served(struct family *family);
 
 /* family_ask asks who is due whether it is there, and ends who has been silent
  * for too long (one log line). False while all roles are quiet. */

@@ -175,6 +175,17 @@ on_blame(struct parent *p, const struct child *by, struct span body)
     return BV_OK;
 }
 
+/* Only a question behind files carries a number (family_rebundle). */
+static void
+on_pong(struct parent *p, struct child *child, uint64_t id)
+{
+    watched_answer(&child->watched, &p->family.watch);
+    if (id == 0 || id != p->family.rebundle)
+        return;
+    child->seen = id;
+    family_tell_served(&p->family);
+}
+
 static enum bv_err
 on_message(struct parent *p, struct child *child, const struct msg *msg)
 {
@@ -185,9 +196,9 @@ on_message(struct parent *p, struct child *child, const struct msg *msg)
     if (msg->type == MSG_READY)
         on_ready(p, child);
     if (msg->type == MSG_PONG)
-        watched_answer(&child->watched, &p->family.watch);
+        on_pong(p, child, msg->id);
     if (msg->type == MSG_REBUNDLE &&
-        family_send(&p->family, p->problem) != BV_OK)
+        family_rebundle(&p->family, msg->id, p->problem) != BV_OK)
         log_error("files could not be sent again detail=\"%s\"", p->problem);
     return BV_OK;
 }
@@ -282,6 +293,7 @@ reap(struct parent *p)
         bool hopeless = WIFEXITED(status) && first &&
                         WEXITSTATUS(status) == CHILD_EXIT_HOPELESS;
         child_lost(child, clock_mono_ms());
+        family_tell_served(&p->family); /* it may have waited for this one */
         if (hopeless)
             child->state = CHILD_GONE;
         say_end(p, child, pid, status);

@@ -36,6 +36,7 @@ struct deciding {
     int64_t tick_at_ms;
     int64_t commit_by_ms; /* 0: nothing waits to be committed */
     bool files_changed, over;
+    uint64_t rebundles; /* how often the parent was asked to send files */
 };
 
 /* --- core's callbacks --- */
@@ -263,6 +264,9 @@ from_parent(struct deciding *d)
             return take_peers(d);
         if (event == ROLE_BUNDLE)
             reload(d);
+        if (event == ROLE_SERVED && d->role->gifts.served == d->rebundles &&
+            !d->files_changed)
+            core_files_served(d->core);
         if (event == ROLE_DRAIN)
             d->over = true;
     }
@@ -320,7 +324,8 @@ write_all(struct deciding *d)
 {
     if (d->files_changed) {
         d->files_changed = false;
-        BV_TRY(channel_send(d->role->parent, MSG_REBUNDLE, 0, SPAN_EMPTY));
+        BV_TRY(channel_send(d->role->parent, MSG_REBUNDLE, ++d->rebundles,
+                            SPAN_EMPTY));
     }
     BV_TRY(channel_flush(d->role->parent));
     BV_TRY(signer_result(d, signer_client_flush(&d->signer)));

@@ -9,6 +9,7 @@
 #include "core/cas.h"
 #include "core/crl.h"
 #include "core/crl_brought.h"
+#include "core/crl_wait.h"
 #include "core/sequence.h"
 #include "pki/random.h"
 #include "wire/name.h"
@@ -67,32 +68,42 @@ ca_show(struct admin_call *call)
     return BV_OK;
 }
 
+/* One that is under way may have been begun too early: the next one counts. */
 static enum bv_err
-publish_all(struct core *core)
+publish(struct core *core, struct issuer *issuer, bool wait, uint64_t *ret_turn)
 {
-    for (size_t i = 0; i < core->num_issuers; i++) {
-        enum bv_err err = crl_start(core, &core->issuers[i]);
-        if (err != BV_OK && err != BV_E_NOT_FOUND && err != BV_E_BUSY)
-            return err;
-    }
-    return BV_OK;
+    enum bv_err err = crl_start(core, issuer);
+    if (err == BV_E_BUSY && wait)
+        issuer->crl_due = core_now(core);
+    *ret_turn = issuer->crl_begun + (err == BV_E_BUSY);
+    return err == BV_E_BUSY ? BV_OK : err;
 }
 
-/* The CRL is on its way when this is answered. */
+/* "wait": answer when clients get what was made; else when it is on its way. */
 static enum bv_err
 crl_publish(struct admin_call *call)
 {
-    struct issuer *issuer = NULL;
+    struct core *core = call->core;
+    struct issuer *only = NULL;
+    uint64_t wanted[255] = {0};
+    bool wait = json_is_true(json_object_get(call->args, "wait"));
     call->apart = true; /* nothing is written yet */
     if (admin_text(call, "name") != NULL)
-        BV_TRY(ca_of_call(call, &issuer));
-    enum bv_err err = issuer != NULL ? crl_start(call->core, issuer)
-                                     : publish_all(call->core);
-    if (err == BV_E_BAD_CLOCK)
-        return admin_problem(call, err, ADMIN_BAD_CLOCK);
-    if (err == BV_E_NOT_FOUND)
-        return admin_problem(call, err, "this CA publishes no CRL here");
-    return err == BV_E_BUSY ? BV_OK : err;
+        BV_TRY(ca_of_call(call, &only));
+    for (size_t i = 0; i < core->num_issuers; i++) {
+        if (only != NULL && only != &core->issuers[i])
+            continue;
+        enum bv_err err = publish(core, &core->issuers[i], wait, &wanted[i]);
+        if (err == BV_E_BAD_CLOCK)
+            return admin_problem(call, err, ADMIN_BAD_CLOCK);
+        if (err == BV_E_NOT_FOUND)
+            wanted[i] = 0;
+        if (err == BV_E_NOT_FOUND && only != NULL)
+            return admin_problem(call, err, "this CA publishes no CRL here");
+        if (err != BV_OK && err != BV_E_NOT_FOUND)
+            return err;
+    }
+    return wait ? crl_wait(call, wanted) : BV_OK;
 }
 
 /* --- with a key in hand --- */

@@ -9,6 +9,7 @@
 #include "core/cas.h"
 #include "core/checkpoint.h"
 #include "core/crl.h"
+#include "core/crl_wait.h"
 #include "core/handle.h"
 #include "core/infra.h"
 #include "core/job.h"
@@ -260,6 +261,7 @@ core_free(struct core *core)
     if (core->audit != NULL) {
         job_fail_all(core, BV_E_UNAVAILABLE);
         piece_fail_all(core, BV_E_UNAVAILABLE);
+        crl_wait_fail_all(core, BV_E_UNAVAILABLE);
         ignore(batch_commit(core)); /* whoever waits was told either way */
     }
     if (core->map != NULL)

@@ -211,6 +211,10 @@ int64_t core_tick(struct core *core, int64_t now);
 bool core_has_pieces(const struct core *core);
 void core_piece(struct core *core);
 
+/* core_files_served: what calls.files_changed told is now what clients get;
+ * call core_commit after it. */
+void core_files_served(struct core *core);
+
 /* core_reconfigure switches to another valid configuration; requests already
  * decided finish under the rules they were decided by. */
 enum bv_err core_reconfigure(struct core *core,

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/crl_file.h"
+#include "core/crl_wait.h"
 #include "core/job.h"
 #include "core/piece.h"
 #include "core/sign.h"
@@ -28,6 +29,7 @@ struct making {
     int64_t now;
     uint64_t seen; /* the last status change there was when it was made */
     unsigned tries;
+    uint64_t turn; /* issuer.crl_begun */
     struct crl_file file;
 };
 
@@ -180,16 +182,19 @@ give_up(struct core *core, struct job *job, enum bv_err err)
     (void)unlink(m->file.path);
     if (issuer != NULL) {
         issuer->crl_busy = false;
+        issuer->crl_failed = m->turn;
         issuer->crl_due = core_now(core) + RETRY;
     }
     crl_file_close(&m->file);
     job_free(job);
+    crl_wait_look(core, core_now(core));
 }
 
 static void
 schedule_next(struct issuer *issuer, const struct making *m)
 {
     issuer->crl_busy = false;
+    issuer->crl_shown = m->turn;
     issuer->crl_warned = 0;
     issuer->crl_number = m->file.number;
     issuer->crl_this = issuer->crl_prune_before = m->file.this_update;
@@ -401,6 +406,7 @@ crl_start(struct core *core, struct issuer *issuer)
     issuer->crl_busy = true;
     if (!has_changes(core))
         issuer->crl_due = 0;
+    ((struct making *)job->extra)->turn = ++issuer->crl_begun;
     enum bv_err err =
         begin(core, issuer, job->extra, guess_entries_len(issuer));
     if (err != BV_OK)
@@ -444,6 +450,7 @@ int64_t
 crl_tick(struct core *core, int64_t now)
 {
     int64_t next = now + 3600;
+    crl_wait_look(core, now);
     for (size_t i = 0; i < core->num_issuers; i++) {
         struct issuer *issuer = &core->issuers[i];
         watch(issuer, now);

@@ -28,6 +28,8 @@ struct issuer {
     int64_t crl_due;          /* 0: none */
     int64_t crl_warned;       /* the watchdog spoke last; 0: not yet */
     bool crl_busy;
+    /* counts of CRLs begun: this many; the last shown, served, given up */
+    uint64_t crl_begun, crl_shown, crl_served, crl_failed;
     bool crl_known; /* crl_open read what was published */
     /* infra_ocsp.c */
     int64_t ocsp_due;           /* 0: none */
@@ -152,7 +154,8 @@ struct core {
     uint64_t tickets;
     size_t inflight;
     struct job *hash[JOB_BUCKETS];
-    struct job *pieces; /* queue of long work */
+    struct job *pieces;    /* queue of long work */
+    struct job *crl_waits; /* crl_wait.h */
     struct rates *rates;
 
     int64_t newest;   /* newest time among committed facts */

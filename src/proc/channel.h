@@ -15,7 +15,7 @@
 
 #include "base/span.h"
 
-#define PROC_MSG_VERSION 5
+#define PROC_MSG_VERSION 6
 
 enum proc_role {
     PROC_PARENT,

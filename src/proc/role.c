@@ -64,6 +64,11 @@ take(struct role_gifts *gifts, struct msg *msg, enum role_event *ret_event)
     }
     if (msg->fd >= 0)
         return BV_E_BAD_MESSAGE;
+    if (msg->type == MSG_SERVED) {
+        gifts->served = msg->id;
+        *ret_event = ROLE_SERVED;
+        return BV_OK;
+    }
     *ret_event = msg->type == MSG_START ? ROLE_START : ROLE_DRAIN;
     return BV_OK;
 }

@@ -31,9 +31,17 @@ struct role_gifts {
     unsigned num_files;
     struct role_peer peers[PROC_ROWS_MAX];
     unsigned num_peers;
+    uint64_t served; /* core: the id of the last MSG_SERVED */
 };
 
-enum role_event { ROLE_MORE, ROLE_BUNDLE, ROLE_PEER, ROLE_START, ROLE_DRAIN };
+enum role_event {
+    ROLE_MORE,
+    ROLE_BUNDLE,
+    ROLE_PEER,
+    ROLE_START,
+    ROLE_DRAIN,
+    ROLE_SERVED
+};
 
 /* role_take takes one message of the parent into gifts, and answers a PING
  * itself. *ret_event ROLE_MORE and *ret_got false when none is there.
