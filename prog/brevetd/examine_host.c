@@ -167,6 +167,21 @@ check_urls(struct host *h)
     }
 }
 
+/* Half of it is left in an answer when a new one takes its place. */
+#define OCSP_STAPLER_WAITS 300
+
+static void
+check_validity(struct host *h)
+{
+    long long validity = (long long)h->config->ocsp_validity;
+    if (validity < 2 * OCSP_STAPLER_WAITS)
+        examine_warn(h->e,
+                     "ocsp: validity is %llds: servers that staple answers "
+                     "may have none for a while, as nginx, which waits five "
+                     "minutes between two; let it be 10m or longer",
+                     validity);
+}
+
 /* --- disk and clock --- */
 
 static void
@@ -258,6 +273,7 @@ examine_host(struct examine *e, const struct files *files, bool serving)
     const struct config *c = files->config;
     check_addresses(&h);
     check_urls(&h);
+    check_validity(&h);
     check_disk(&h, "db");
     check_disk(&h, "crl");
     check_clock(&h);

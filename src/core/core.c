@@ -360,6 +360,18 @@ prune(struct core *core, int64_t now)
         batch_fail(core, err);
 }
 
+/* A change that is in the map, and there on the disk, has done its work. */
+static void
+prune_changes(struct core *core)
+{
+    enum bv_err err = batch_begin(core);
+    if (err == BV_OK)
+        err = core->store->changes_prune(core->store->ctx, core->synced.change,
+                                         &core->old_changes);
+    if (err != BV_OK)
+        batch_fail(core, err);
+}
+
 static void
 sync_map(struct core *core, int64_t now)
 {
@@ -368,13 +380,15 @@ sync_map(struct core *core, int64_t now)
     if (core->map == NULL || core->sync_due > now)
         return;
     core->sync_due = now + SYNC_EVERY;
-    if (same)
+    if (same && !core->old_changes)
         return;
     enum bv_err err = statusmap_sync(core->map, core->mark);
-    if (err == BV_OK)
-        core->synced = core->mark;
-    else
+    if (err != BV_OK) {
         log_error("the status map could not be synced error=%s", err_name(err));
+        return;
+    }
+    core->synced = core->mark;
+    prune_changes(core);
 }
 
 #define STEP_BACK 60 /* seconds; less is a clock being adjusted */

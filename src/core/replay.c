@@ -54,39 +54,57 @@ see_cert(void *user, const struct store_cert *row)
 static enum bv_err
 see_change(void *user, const struct store_change *row)
 {
-    *(bool *)user = true;
+    *(uint64_t *)user = row->change;
     return BV_E_CLOSED;
 }
 
-/* A mark the database does not reach: an older database came back. Its own
- * marks come last in it, so looking for them reads a row or two. */
 static enum bv_err
-is_map_ahead(struct core *core, bool *ret_ahead)
+was_seen(enum bv_err err)
+{
+    return err == BV_E_CLOSED ? BV_OK : err;
+}
+
+/* The mark's own change is kept while the mark may be on the disk: without it
+ * the map is ahead of the database (an older one came back), or so far behind
+ * (an older map did) that changes after it are forgotten. */
+static enum bv_err
+has_changes_since(const struct core *core, bool *ret_has)
+{
+    uint64_t mark = core->mark.change, first = 0;
+    uint64_t from = mark > 0 ? mark : 1;
+    BV_TRY(was_seen(core->store->changes_since(core->store->ctx, from - 1,
+                                               see_change, &first)));
+    *ret_has = first == from || (mark == 0 && first == 0);
+    return BV_OK;
+}
+
+/* Its own marks come last in a database, so looking for them reads a row or
+ * two. */
+static enum bv_err
+can_go_on(const struct core *core, bool *ret_can)
 {
     const struct statusmap_mark mark = core->mark;
-    const struct store *store = core->store;
-    bool cert = mark.seq == 0, change = mark.change == 0;
-    enum bv_err err = BV_OK;
+    bool cert = mark.seq == 0, change = false;
     if (!cert)
-        err = store->certs_since(store->ctx, mark.seq - 1, see_cert, &cert);
-    if ((err == BV_OK || err == BV_E_CLOSED) && !change)
-        err = store->changes_since(store->ctx, mark.change - 1, see_change,
-                                   &change);
-    if (err != BV_OK && err != BV_E_CLOSED)
-        return err;
-    *ret_ahead = !cert || !change;
+        BV_TRY(was_seen(core->store->certs_since(core->store->ctx, mark.seq - 1,
+                                                 see_cert, &cert)));
+    BV_TRY(has_changes_since(core, &change));
+    *ret_can = cert && change;
     return BV_OK;
 }
 
 /* Words the database knows nothing of must not be answered from. */
 static enum bv_err
-drop_if_ahead(struct core *core)
+drop_if_foreign(struct core *core)
 {
-    bool ahead = false;
-    BV_TRY(is_map_ahead(core, &ahead));
-    if (!ahead)
+    bool can = false;
+    if (core->mark.seq == 0 && core->mark.change == 0)
+        return BV_OK; /* all of it is replayed */
+    BV_TRY(can_go_on(core, &can));
+    if (can)
         return BV_OK;
-    log_warn("the status map is ahead of the database; it is made anew");
+    log_warn("the status map is of another time than the database; it is made "
+             "anew");
     core->mark = (struct statusmap_mark){0};
     return statusmap_reset(core->map);
 }
@@ -95,7 +113,7 @@ enum bv_err
 replay_map(struct core *core, int fd, const uint8_t db_id[STATUSMAP_ID_LEN])
 {
     BV_TRY(statusmap_writer(fd, db_id, &core->map, &core->mark));
-    BV_TRY(drop_if_ahead(core));
+    BV_TRY(drop_if_foreign(core));
     struct replay replay = {core, core->mark.seq};
     BV_TRY(core->store->certs_since(core->store->ctx, core->mark.seq,
                                     replay_cert, &replay));

@@ -143,6 +143,7 @@ struct core {
     struct statusmap *map;
     struct statusmap_mark mark; /* committed and in the map */
     struct statusmap_mark synced;
+    bool old_changes; /* there are more to drop */
     struct serial *serial;
     uint8_t serial_key[SERIAL_KEY_LEN];
     struct issuer *issuers;

@@ -15,7 +15,7 @@
  * synced now and then; the header's mark says up to which certificate and
  * which status change all is on disk. After a crash core replays what is newer
  * than the mark; replaying twice does no harm. A file that is not this
- * database's (id), or whose mark is ahead of it, is emptied and replayed whole.
+ * database's (id), or of another time, is emptied and replayed whole.
  *
  * Pure POSIX, no libcrypto. One writer; any number of readers, who need no
  * lock. */

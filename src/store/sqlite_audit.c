@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define CHECKPOINTS_PIECE 64
+
 static enum bv_err
 audit_size(void *ctx, uint64_t *ret_size)
 {
@@ -86,7 +88,14 @@ audit_tile_get(void *ctx, uint64_t key, uint8_t *buf, size_t cap,
 static enum bv_err
 checkpoint_put(void *ctx, uint64_t size, struct span note)
 {
-    return put(ctx, SQL_CHECKPOINT_PUT, size, note);
+    struct sqlite_query sqlite_auto q = {0};
+
+    BV_TRY(put(ctx, SQL_CHECKPOINT_PUT, size, note));
+    BV_TRY(sqlite_query_write(ctx, SQL_CHECKPOINT_THIN, &q));
+    sqlite_query_int(&q, 1, STORE_CHECKPOINTS_KEPT);
+    sqlite_query_int(&q, 2, CHECKPOINTS_PIECE);
+    sqlite_query_int(&q, 3, STORE_CHECKPOINTS_EVERY);
+    return sqlite_query_run(&q);
 }
 
 static enum bv_err

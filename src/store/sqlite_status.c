@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define CHANGES_PIECE 2000 /* a millisecond or two */
+#define CRLS_PIECE    64
+
 struct status {
     int64_t seq, issuer, not_after;
     bool revoked;
@@ -130,6 +133,23 @@ changes_since(void *ctx, uint64_t after, store_change_fn *fn, void *user)
 }
 
 static enum bv_err
+changes_prune(void *ctx, uint64_t before, bool *ret_more)
+{
+    struct sqlite_query sqlite_auto q = {0};
+    struct sqlite_query sqlite_auto first = {0};
+
+    BV_TRY(sqlite_query_write(ctx, SQL_CHANGE_PRUNE, &q));
+    sqlite_query_int(&q, 1, (int64_t)before);
+    sqlite_query_int(&q, 2, CHANGES_PIECE);
+    BV_TRY(sqlite_query_run(&q));
+    BV_TRY(sqlite_query_open(ctx, SQL_CHANGE_FIRST, &first));
+    BV_TRY(sqlite_query_row(&first, ret_more));
+    if (*ret_more)
+        *ret_more = (uint64_t)sqlite_query_get_int(&first, 0) < before;
+    return BV_OK;
+}
+
+static enum bv_err
 revoked_prune(void *ctx, uint8_t issuer, uint64_t first, uint64_t last,
               int64_t before)
 {
@@ -164,6 +184,20 @@ crl_last(void *ctx, uint8_t issuer, struct store_crl *ret_row)
 }
 
 static enum bv_err
+prune_crls(struct sqlite *s, const struct store_crl *row)
+{
+    struct sqlite_query sqlite_auto q = {0};
+
+    if (row->number <= STORE_CRLS_KEPT)
+        return BV_OK;
+    BV_TRY(sqlite_query_write(s, SQL_CRL_PRUNE, &q));
+    sqlite_query_int(&q, 1, row->issuer);
+    sqlite_query_int(&q, 2, (int64_t)(row->number - STORE_CRLS_KEPT));
+    sqlite_query_int(&q, 3, CRLS_PIECE);
+    return sqlite_query_run(&q);
+}
+
+static enum bv_err
 crl_put(void *ctx, const struct store_crl *row)
 {
     struct sqlite_query sqlite_auto q = {0};
@@ -174,7 +208,8 @@ crl_put(void *ctx, const struct store_crl *row)
     sqlite_query_int(&q, 3, row->this_update);
     sqlite_query_int(&q, 4, row->next_update);
     sqlite_query_blob(&q, 5, SPAN_ARRAY(row->sha256));
-    return sqlite_query_run(&q);
+    BV_TRY(sqlite_query_run(&q));
+    return prune_crls(ctx, row);
 }
 
 static enum bv_err
@@ -236,6 +271,7 @@ sqlite_status_fill(struct store *store)
 {
     store->cert_status = cert_status;
     store->changes_since = changes_since;
+    store->changes_prune = changes_prune;
     store->revoked_prune = revoked_prune;
     store->crl_last = crl_last;
     store->crl_put = crl_put;

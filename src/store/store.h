@@ -16,6 +16,15 @@
 #include "base/limits.h"
 #include "base/span.h"
 
+/* What is kept of what would grow without end though nobody needs the old. An
+ * auditor's evidence is the audit log, of which nothing is ever dropped: each
+ * status change and each CRL is an entry there, and any checkpoint covers all
+ * entries before it. */
+#define STORE_CRLS_KEPT 1000 /* numbers of each CA */
+/* the newest checkpoints, and of older ones the first in so many entries */
+#define STORE_CHECKPOINTS_KEPT  1000
+#define STORE_CHECKPOINTS_EVERY 4096
+
 /* One certificate. seq is the number inside its serial (ARCHITECTURE,
  * "serial numbers") and the row's key; rows arrive in key order. */
 struct store_cert {
@@ -202,6 +211,9 @@ struct store {
                                void *user);
     enum bv_err (*changes_since)(void *ctx, uint64_t after, store_change_fn *fn,
                                  void *user);
+    /* changes_prune drops changes below this number, some thousand at a time,
+     * but never the last one; *ret_more: there are some left to drop */
+    enum bv_err (*changes_prune)(void *ctx, uint64_t before, bool *ret_more);
     /* A walk over an issuer's revoked, in seq order, as they were committed
      * when it was opened, in pieces between which anything may be written.
      * revoked_next hands at most max rows (> 0) to fn and tells whether there
@@ -248,14 +260,16 @@ struct store {
     enum bv_err (*key_blocked)(void *ctx, struct span key_hash,
                                bool *ret_blocked);
 
-    /* the newest CRL of an issuer; NOT_FOUND when none was published */
+    /* the newest CRL of an issuer; NOT_FOUND when none was published. crl_put
+     * drops what is STORE_CRLS_KEPT numbers older */
     enum bv_err (*crl_last)(void *ctx, uint8_t issuer,
                             struct store_crl *ret_row);
     enum bv_err (*crl_put)(void *ctx, const struct store_crl *row);
 
     /* audit log: entries by index 0.., tiles of up to 256 hashes (8,192
      * octets, key level << 56 | number; put replaces), signed checkpoints by
-     * tree size. audit_size: the entries there are (last index + 1). */
+     * tree size (checkpoint_put thins them: STORE_CHECKPOINTS_). audit_size:
+     * the entries there are (last index + 1). */
     enum bv_err (*audit_size)(void *ctx, uint64_t *ret_size);
     enum bv_err (*audit_put)(void *ctx, uint64_t index, struct span entry);
     enum bv_err (*audit_each)(void *ctx, uint64_t from, uint64_t to,

@@ -28,6 +28,13 @@ check "init says what an Ed25519 CA cannot do" grep -q '64 kB' "$work/ed.log"
 "$bin_brevet" --dir "$work/ed" check --json >"$work/json"
 check "and so does check" told warnings '64 kB'
 
+printf 'ocsp {\n    validity = "9m"\n}\n' >>"$ca/brevet.conf"
+check "answers too short for nginx are no fault" look
+check "but a warning" told warnings 'validity is 540s'
+sed -i 's/validity = "9m"/validity = "10m"/' "$ca/brevet.conf"
+look
+equal "ten minutes are enough" 0 "$(jq '[.warnings[] | select(test("validity"))] | length' "$work/json")"
+
 # --- several faults at once ---
 chmod 644 "$ca/ca/issuing.key"
 chmod 755 "$ca/db"

@@ -99,6 +99,33 @@ test_power_cut(void **state)
     assert_int_equal(status_of(gone), STATUSMAP_REVOKED);
 }
 
+/* A map from before changes that are no longer kept is made anew, whether it
+ * has seen a change itself or not. */
+static void
+test_map_of_long_ago(void **state)
+{
+    uint64_t first = enrol("first"), second = enrol("second");
+    fixture_time += 61;
+    fixture_tick(&f);
+    assert_int_equal(fixture_shell(&f, "cp %s/status.map %s/none"), 0);
+    change("hold", "first");
+    fixture_time += 61;
+    fixture_tick(&f);
+    assert_int_equal(fixture_shell(&f, "cp %s/status.map %s/one"), 0);
+    change("revoke", "second");
+    change("revoke", "first");
+    fixture_time += 61;
+    fixture_tick(&f); /* the first two are dropped */
+    fixture_settle(&f);
+    for (int i = 0; i < 2; i++) {
+        f.between =
+            i == 0 ? "cp %s/none %s/status.map" : "cp %s/one %s/status.map";
+        fixture_reopen(&f);
+        assert_int_equal(status_of(first), STATUSMAP_REVOKED);
+        assert_int_equal(status_of(second), STATUSMAP_REVOKED);
+    }
+}
+
 /* The same with no map at all, an empty one and another database's. */
 static void
 test_no_map(void **state)
@@ -178,7 +205,7 @@ test_no_moment_of_good(void **state)
     assert_int_equal(core_new(&f.config, &spy.store, fd, &calls, &core, problem,
                               sizeof problem),
                      BV_OK);
-    assert_int_equal(spy.seen, 3);
+    assert_int_equal(spy.seen, 1 + 3); /* can it go on from here? */
     core_free(core);
 }
 
@@ -188,6 +215,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_power_cut),
+        T(test_map_of_long_ago),
         T(test_no_map),
         T(test_no_moment_of_good),
     };

@@ -892,6 +892,114 @@ test_migrate(void **state)
     (void)sqlite3_close(db);
 }
 
+/* --- what makes room --- */
+
+struct changes {
+    unsigned num;
+    uint64_t first, last;
+};
+
+static enum bv_err
+count_change(void *user, const struct store_change *row)
+{
+    struct changes *c = user;
+    if (c->num++ == 0)
+        c->first = row->change;
+    c->last = row->change;
+    return BV_OK;
+}
+
+static struct changes
+changes_of(const struct store *s)
+{
+    struct changes c = {0};
+    OK(s->changes_since(s->ctx, 0, count_change, &c));
+    return c;
+}
+
+static void
+test_changes_make_room(void **state)
+{
+    struct store s = open_store();
+    uint64_t change;
+    bool more;
+
+    put_certs(&s, 1, 1);
+    OK(s.begin(s.ctx));
+    OK(s.changes_prune(s.ctx, 5, &more)); /* of none */
+    assert_false(more);
+    for (int i = 0; i < 5000; i++)
+        OK(s.cert_status(s.ctx, 1, i % 2 == 0 ? 6 : -1, i, &change));
+    OK(s.changes_prune(s.ctx, 4990, &more));
+    assert_true(more);
+    assert_int_equal(changes_of(&s).num, 3000);
+    do
+        OK(s.changes_prune(s.ctx, 4990, &more));
+    while (more);
+    assert_int_equal(changes_of(&s).first, 4990);
+    assert_int_equal(changes_of(&s).num, 11);
+    OK(s.changes_prune(s.ctx, 9999, &more)); /* never the last */
+    assert_int_equal(changes_of(&s).first, 5000);
+    OK(s.cert_status(s.ctx, 1, 1, 1, &change));
+    assert_int_equal(change, 5001); /* no number twice */
+    OK(s.commit(s.ctx));
+    s.close(s.ctx);
+}
+
+static void
+test_crls_make_room(void **state)
+{
+    struct store s = open_store();
+    struct store_crl row = {.issuer = 2, .number = 1}, last;
+    sqlite3 *db;
+
+    OK(s.begin(s.ctx));
+    OK(s.crl_put(s.ctx, &row)); /* another CA's are its own */
+    row.issuer = 1;
+    for (row.number = 1; row.number <= 2500; row.number++)
+        OK(s.crl_put(s.ctx, &row));
+    OK(s.commit(s.ctx));
+    OK(s.crl_last(s.ctx, 1, &last));
+    assert_int_equal(last.number, 2500);
+    OK(s.crl_last(s.ctx, 2, &last));
+    s.close(s.ctx);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(number(db, "SELECT count(*) FROM crl WHERE issuer = 1"),
+                     STORE_CRLS_KEPT);
+    assert_int_equal(number(db, "SELECT min(number) FROM crl WHERE issuer = 1"),
+                     2500 - STORE_CRLS_KEPT + 1);
+    (void)sqlite3_close(db);
+}
+
+static void
+test_checkpoints_make_room(void **state)
+{
+    enum { STEP = 100, NUM = 3000 };
+    struct store s = open_store();
+    sqlite3 *db;
+
+    OK(s.begin(s.ctx));
+    for (uint64_t i = 1; i <= NUM; i++)
+        OK(s.checkpoint_put(s.ctx, i * STEP, SPAN_LIT("note")));
+    OK(s.commit(s.ctx));
+    s.close(s.ctx);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(number(db, "SELECT max(size) FROM checkpoint"),
+                     NUM * STEP);
+    assert_int_equal(number(db, "SELECT count(*) FROM checkpoint "
+                                "WHERE size > 200000"),
+                     STORE_CHECKPOINTS_KEPT);
+    /* the first of each 4,096 up to there */
+    assert_int_equal(number(db, "SELECT count(*) FROM checkpoint "
+                                "WHERE size <= 200000"),
+                     200000 / STORE_CHECKPOINTS_EVERY + 1);
+    assert_int_equal(number(db, "SELECT min(size) FROM checkpoint"), STEP);
+    assert_int_equal(number(db, "SELECT min(size) FROM checkpoint "
+                                "WHERE size >= 4096"),
+                     4100);
+    (void)sqlite3_close(db);
+}
+
 /* --- what the status map is made from --- */
 
 struct tally {
@@ -1287,6 +1395,9 @@ main(void)
         T(test_two_owners),
         T(test_open_refusals),
         T(test_migrate),
+        T(test_changes_make_room),
+        T(test_crls_make_room),
+        T(test_checkpoints_make_room),
         T(test_certs_since),
         T(test_plans),
         T(test_upgrade),
