@@ -12,7 +12,9 @@
  * A reader that stays open delays this and blocks nothing.
  *
  * Schema: application_id 0x42525654 ("BRVT") and user_version; older files are
- * migrated at open in one transaction, newer ones and foreign ones refused.
+ * migrated at open in one transaction, newer ones and foreign ones refused. A
+ * reader takes an older file as it is: all it reads but the queue of pending
+ * requests (IO if that has no source yet) is there since schema 1.
  *
  * Start-up check: a file below check_limit is read whole (PRAGMA quick_check).
  * A larger one only when the machine was started anew while the file was open

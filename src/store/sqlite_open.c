@@ -221,6 +221,18 @@ run_steps(sqlite3 *db, const char *const *steps, unsigned from, unsigned to,
     return exec(db, "COMMIT", problem);
 }
 
+static enum bv_err
+check_not_newer(int64_t version, unsigned known, struct problem problem)
+{
+    if (version >= 0 && version <= known)
+        return BV_OK;
+    SAY(problem,
+        "the database was written by a newer Brevet (schema %lld, this "
+        "one knows %u): upgrade Brevet, or restore an older backup",
+        (long long)version, known);
+    return BV_E_UNSUPPORTED;
+}
+
 enum bv_err
 sqlite_open_migrate(sqlite3 *db, const char *const *steps, unsigned num_steps,
                     char *ret_problem, size_t cap)
@@ -229,13 +241,7 @@ sqlite_open_migrate(sqlite3 *db, const char *const *steps, unsigned num_steps,
     int64_t version = 0;
 
     BV_TRY(check_owner(db, &version, problem));
-    if (version > num_steps || version < 0) {
-        SAY(problem,
-            "the database was written by a newer Brevet (schema %lld, this "
-            "one knows %u): upgrade Brevet, or restore an older backup",
-            (long long)version, num_steps);
-        return BV_E_UNSUPPORTED;
-    }
+    BV_TRY(check_not_newer(version, num_steps, problem));
     if (version == num_steps)
         return BV_OK;
     BV_TRY(exec(db, "BEGIN IMMEDIATE", problem));
@@ -246,19 +252,18 @@ sqlite_open_migrate(sqlite3 *db, const char *const *steps, unsigned num_steps,
     return err;
 }
 
-/* A reader cannot migrate; it needs exactly this schema. */
+/* A reader cannot migrate, and a backup must be readable for ever: what readers
+ * read has not changed since schema 1 (a test reads it all). */
 static enum bv_err
 check_version(sqlite3 *db, struct problem problem)
 {
     int64_t version = 0;
 
     BV_TRY(check_owner(db, &version, problem));
-    if (version == sqlite_schema_version)
+    BV_TRY(check_not_newer(version, sqlite_schema_version, problem));
+    if (version > 0)
         return BV_OK;
-    SAY(problem, "the database has schema %lld, this Brevet needs %u%s",
-        (long long)version, sqlite_schema_version,
-        version < sqlite_schema_version ? ": start brevetd once to upgrade it"
-                                        : ": upgrade Brevet");
+    SAY(problem, "the database is empty");
     return BV_E_UNSUPPORTED;
 }
 

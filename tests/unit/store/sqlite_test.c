@@ -1123,6 +1123,124 @@ test_upgrade(void **state)
     s.close(s.ctx);
 }
 
+static enum bv_err
+count_token(void *user, const struct store_token *row)
+{
+    ++*(unsigned *)user;
+    return BV_OK;
+}
+
+static enum bv_err
+count_bytes(void *user, uint64_t index, struct span bytes)
+{
+    assert_true(bytes.len > 0);
+    ++*(unsigned *)user;
+    return BV_OK;
+}
+
+/* What is read of a backup: to verify its log, and to carry over from it. */
+static void
+read_backup(void)
+{
+    const struct store_sqlite_options reader = {.read_only = true};
+    const struct store_cert_filter expiry = {
+        .status = -2, .expires_before = 1000000, .limit = 10};
+    const struct store_cert_filter revoked = {.status = -3, .limit = 10};
+    struct store_counts counts;
+    struct seen seen = {0};
+    struct store s;
+    uint64_t size;
+    uint8_t buf[8192];
+    size_t len;
+    unsigned num = 0;
+
+    OK(store_sqlite_open(path, &reader, &s, problem, sizeof(problem)));
+    OK(s.check(s.ctx, problem, sizeof(problem)));
+    OK(s.counts(s.ctx, &counts));
+    OK(s.audit_size(s.ctx, &size));
+    assert_int_equal(size, 1);
+    OK(s.audit_each(s.ctx, 0, size, count_bytes, &num));
+    OK(s.audit_tile_get(s.ctx, 0, buf, sizeof(buf), &len));
+    OK(s.checkpoint_last(s.ctx, count_bytes, &num));
+    OK(s.checkpoint_each(s.ctx, 0, count_bytes, &num));
+    OK(s.token_list(s.ctx, 0, 10, count_token, &num));
+    assert_int_equal(num, 4);
+    OK(s.cert_find(s.ctx, 3, see_cert, &seen));
+    OK(s.cert_list(s.ctx, &expiry, see_cert, &seen));
+    OK(s.cert_list(s.ctx, &revoked, see_cert, &seen));
+    assert_int_equal(seen.num, 3);
+    assert_int_equal(s.begin(s.ctx), BV_E_IO);
+    s.close(s.ctx);
+}
+
+static void
+make_schema(unsigned version)
+{
+    static const char rows[] =
+        "INSERT INTO cert VALUES (3, 1, NULL, 'device', 1, 2, NULL, 4, 1004, "
+        "x'42', zeroblob(32), x'30');"
+        "INSERT INTO token VALUES (1, 1, zeroblob(32), 'd', 'g', '', 1, 2, 1, "
+        "'me', 0);"
+        "INSERT INTO audit VALUES (0, x'00');"
+        "INSERT INTO tile VALUES (0, zeroblob(32));"
+        "INSERT INTO checkpoint VALUES (1, 'note')";
+    sqlite3 *db;
+
+    (void)unlink(path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    OK(sqlite_open_migrate(db, sqlite_schema_steps, version, problem,
+                           sizeof(problem)));
+    assert_int_equal(sqlite3_exec(db, rows, NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(db);
+}
+
+static int64_t
+version_there(void)
+{
+    sqlite3 *db;
+
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    int64_t version = number(db, "PRAGMA user_version");
+    (void)sqlite3_close(db);
+    return version;
+}
+
+/* A backup of any release that there was is read as it is. */
+static void
+test_older_is_read(void **state)
+{
+    for (unsigned version = 1; version <= sqlite_schema_version; version++) {
+        make_schema(version);
+        read_backup();
+        assert_int_equal(version_there(), version);
+    }
+}
+
+static void
+test_other_is_not_read(void **state)
+{
+    const struct store_sqlite_options reader = {.read_only = true};
+    struct store s;
+    sqlite3 *db;
+    char sql[64];
+
+    make_schema(sqlite_schema_version);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    (void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %u",
+                   sqlite_schema_version + 1);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    (void)sqlite3_close(db);
+    assert_int_equal(
+        store_sqlite_open(path, &reader, &s, problem, sizeof(problem)),
+        BV_E_UNSUPPORTED);
+    assert_non_null(strstr(problem, "newer Brevet"));
+    assert_int_equal(truncate(path, 0), 0);
+    assert_int_equal(
+        store_sqlite_open(path, &reader, &s, problem, sizeof(problem)),
+        BV_E_UNSUPPORTED);
+    assert_non_null(strstr(problem, "empty"));
+}
+
 /* A file size limit stands in for a full disk: the write fails the same way
  * and needs no privilege. */
 static void
@@ -1401,6 +1519,8 @@ main(void)
         T(test_certs_since),
         T(test_plans),
         T(test_upgrade),
+        T(test_older_is_read),
+        T(test_other_is_not_read),
         T(test_disk_full),
         T(test_corrupt),
         T(test_backup),
