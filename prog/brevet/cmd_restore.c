@@ -196,20 +196,28 @@ copy_octets(int from, int to)
 }
 
 static enum bv_err
-copy_file(struct restore *r, int from)
+copy_file(struct restore *r, int from, const char *to)
 {
-    static const char *const left[] = {"", "-wal", "-shm", "-journal"};
+    bv_auto_close int out =
+        open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (out < 0)
+        return bad(r, BV_E_IO, to, strerror(errno));
+    enum bv_err err = copy_octets(from, out);
+    return err == BV_OK ? BV_OK : bad(r, err, to, err_text(err));
+}
+
+/* A database that was moved aside may have its write-ahead log beside it. */
+static enum bv_err
+copy_files(struct restore *r, int from, int log)
+{
+    static const char *const left[] = {"", "-shm", "-journal", "-wal"};
+    char path[PATH_ROOM + 16];
     for (size_t i = 0; i < 4; i++) { /* of an earlier attempt */
-        char path[PATH_ROOM + 16];
         (void)snprintf(path, sizeof(path), "%s%s", r->fresh, left[i]);
         (void)unlink(path);
     }
-    bv_auto_close int out =
-        open(r->fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (out < 0)
-        return bad(r, BV_E_IO, r->fresh, strerror(errno));
-    enum bv_err err = copy_octets(from, out);
-    return err == BV_OK ? BV_OK : bad(r, err, r->fresh, err_text(err));
+    BV_TRY(copy_file(r, from, r->fresh));
+    return log < 0 ? BV_OK : copy_file(r, log, path);
 }
 
 static struct audit_event
@@ -346,10 +354,26 @@ read_vkey(struct restore *r, struct tlog_vkey *ret)
     return BV_OK;
 }
 
+/* Numbers are counted from what the backup was seen to hold. */
+static enum bv_err
+check_same(struct restore *r)
+{
+    struct store_counts counts;
+    uint64_t audit;
+    BV_TRY(r->store.counts(r->store.ctx, &counts));
+    BV_TRY(r->store.audit_size(r->store.ctx, &audit));
+    if (counts.next_seq == r->backup.next_seq &&
+        counts.certs == r->backup.certs && audit == r->backup_audit)
+        return BV_OK;
+    return bad(r, BV_E_BUSY, command_text(r->call, "path"),
+               "it changed while it was copied; is it a database in use?");
+}
+
 static enum bv_err
 change_copy(struct restore *r)
 {
     struct tlog_vkey vkey;
+    BV_TRY(check_same(r));
     BV_TRY(read_vkey(r, &vkey));
     const struct audit_options options = {
         .origin = vkey.name,
@@ -367,12 +391,15 @@ change_copy(struct restore *r)
     return err;
 }
 
+/* Opening it brings an older schema up to ours. */
 static enum bv_err
 prepare_copy(struct restore *r)
 {
     BV_TRY(store_sqlite_open(r->fresh, NULL, &r->store, r->problem,
                              sizeof(r->problem)));
     enum bv_err err = change_copy(r);
+    if (err == BV_OK)
+        err = r->store.check(r->store.ctx, r->problem, sizeof(r->problem));
     audit_free(r->audit);
     statusmap_free(r->map);
     r->store.close(r->store.ctx);
@@ -467,18 +494,24 @@ become_owner(struct restore *r)
 static enum bv_err
 restore_all(struct restore *r, const char *backup)
 {
+    char log_path[PATH_ROOM + 16];
     bv_auto_close int lock = -1;
     bv_auto_close int from = open(backup, O_RDONLY | O_CLOEXEC);
     if (from < 0)
         return bad(r, BV_E_NOT_FOUND, backup, strerror(errno));
+    (void)snprintf(log_path, sizeof(log_path), "%.4000s-wal", backup);
+    bv_auto_close int log = open(log_path, O_RDONLY | O_CLOEXEC);
+    if (log < 0 && errno != ENOENT)
+        return bad(r, BV_E_IO, log_path, strerror(errno));
     BV_TRY(take_lock(r, &lock));
     BV_TRY(look_at_backup(r, backup));
     BV_TRY(become_owner(r));
     look_at_old(r);
     look_at_checkpoint(r);
     BV_TRY(check_loss(r));
-    BV_TRY(copy_file(r, from));
-    enum bv_err err = prepare_copy(r);
+    enum bv_err err = copy_files(r, from, log);
+    if (err == BV_OK)
+        err = prepare_copy(r);
     if (err != BV_OK) {
         (void)unlink(r->fresh);
         return err;

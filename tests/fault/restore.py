@@ -3,6 +3,7 @@ leaves nothing that could be taken for one, and what was put back uses no serial
 number twice, forgets no revocation and calls the lost ones unknown."""
 import contextlib
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -136,6 +137,10 @@ def main():
     check(brevet, secret, before, after, numbers, number)
     without_map(brevet, secret, copy)
     damaged(brevet)
+    for version in older():
+        of_older_release(brevet, version)
+    of_newer_release(brevet)
+    moved_aside(brevet)
     finish()
 
 
@@ -240,6 +245,100 @@ def damaged(brevet):
     ok(done.returncode == 0, "a damaged database is replaced", done.stderr)
     brevet.start()
     ok(brevet.ready() and brevet.cli("status").returncode == 0, "… and it serves")
+    brevet.stop()
+
+
+SCHEMA = pathlib.Path(__file__).resolve().parents[2] / "src/store/schema"
+
+
+def older():
+    return range(1, len(list(SCHEMA.glob("0*.sql"))))
+
+
+def make_older(source, target, version):
+    """What is in source, in a database as the release with this schema made it."""
+    with contextlib.closing(sqlite3.connect(target)) as to:
+        for step in sorted(SCHEMA.glob("0*.sql"))[:version]:
+            to.executescript(step.read_text())
+        to.execute("DELETE FROM counter")
+        to.execute("ATTACH ? AS new", (str(source),))
+        names = [row[0] for row in to.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        for name in names:
+            columns = ", ".join(f'"{row[1]}"' for row in to.execute(f"PRAGMA table_info({name})"))
+            to.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM new.{name}")
+        to.commit()
+        to.execute("PRAGMA application_id = 0x42525654")
+        to.execute(f"PRAGMA user_version = {version}")
+    return target.read_bytes()
+
+
+def schema_of(path):
+    with contextlib.closing(sqlite3.connect(path)) as there:
+        version = there.execute("PRAGMA user_version").fetchone()[0]
+        return version, sorted(there.execute("SELECT name, sql FROM sqlite_schema"))
+
+
+def of_older_release(brevet, version):
+    """The daemon is stopped. Its log is verified and it is restored; it stays as it is."""
+    copy = brevet.root / f"schema-{version}.db"
+    octets = make_older(brevet.dir / "db/brevet.db", copy, version)
+    was = schema_of(brevet.dir / "db/brevet.db")
+    good = brevet.cli("audit", "verify", "--db", copy)
+    ok(good.returncode == 0 and good.stdout.startswith("good: "),
+       f"schema {version}: the log verifies", (good.stdout + good.stderr)[:90])
+    (brevet.root / f"log-{version}").mkdir()
+    done = brevet.cli("audit", "export", brevet.root / f"log-{version}", "--db", copy)
+    ok(done.returncode == 0, f"schema {version}: the log is exported", done.stderr)
+    with contextlib.closing(sqlite3.connect(copy)) as there:
+        there.execute("UPDATE audit SET entry = (SELECT entry FROM audit WHERE idx = 2) WHERE idx = 1")
+        there.commit()
+    forged = brevet.cli("audit", "verify", "--db", copy)
+    ok(forged.returncode == 1 and "NOT GOOD" in forged.stdout, f"schema {version}: a forged log does not",
+       forged.stdout[:60])
+    copy.write_bytes(octets)
+    done = brevet.cli("restore", copy)
+    ok(done.returncode == 0, f"schema {version}: restored", done.stderr)
+    ok(copy.read_bytes() == octets, f"schema {version}: the backup stays as it was")
+    now = schema_of(brevet.dir / "db/brevet.db")
+    ok(now == was, f"schema {version}: brought up to what a new database has", str(now[0]))
+    good, text = brevet.verify_audit()
+    ok(good, f"schema {version}: restored, the audit log verifies", text[:90])
+    brevet.start()
+    issue(brevet, brevet.token("--device", f"after-{version}"), [f"after-{version}"])
+    brevet.stop()
+
+
+def of_newer_release(brevet):
+    copy = brevet.root / "newer.db"
+    shutil.copy(brevet.dir / "db/brevet.db", copy)
+    with contextlib.closing(sqlite3.connect(copy)) as there:
+        there.execute(f"PRAGMA user_version = {len(older()) + 2}")
+    before = (brevet.dir / "db/brevet.db").read_bytes()
+    for words in (("restore", copy), ("audit", "verify", "--db", copy)):
+        refused = brevet.cli(*words)
+        ok(refused.returncode != 0 and "newer Brevet" in refused.stderr,
+           f"{words[0]}: a newer release's database is refused", refused.stderr.strip()[-120:])
+    ok((brevet.dir / "db/brevet.db").read_bytes() == before, "… and nothing was changed")
+
+
+def moved_aside(brevet):
+    """A database with its write-ahead log beside it: what is in the log counts."""
+    brevet.start()
+    issue(brevet, brevet.token("--device", "in-the-log"), ["in-the-log"])
+    for name in ("core", "signer", "door"):
+        for pid in brevet.roles().get(name, []):
+            os.kill(pid, signal.SIGSTOP)
+    old = brevet.root / "aside.db"
+    for tail in ("", "-wal"):
+        shutil.copy(f"{brevet.dir}/db/brevet.db{tail}", f"{old}{tail}")
+    for name in ("core", "signer", "door"):
+        for pid in brevet.roles().get(name, []):
+            os.kill(pid, signal.SIGCONT)
+    brevet.stop()
+    done = brevet.cli("restore", old, "--accept-loss")
+    ok(done.returncode == 0, "a database with its log beside it: restored", done.stderr)
+    brevet.start()
+    ok(brevet.cli_json("cert", "list", "--device", "in-the-log")["rows"], "… with what is in the log")
     brevet.stop()
 
 
