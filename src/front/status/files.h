@@ -1,5 +1,5 @@
-/* The published CRLs, as the status door knows them: measured and hashed when
- * they appear, then served from their descriptors. */
+/* The published CRLs, as the status door knows them: measured when they appear,
+ * then served from their descriptors. */
 #ifndef BV_FRONT_STATUS_FILES_H
 #define BV_FRONT_STATUS_FILES_H
 
@@ -27,9 +27,9 @@ struct files {
     size_t num_crls;
 };
 
-/* files_new looks at every CRL of the settings once. O(octets) for the hash,
- * but what old (may be NULL) knows of an unchanged file is taken from there.
- * NO_MEMORY. */
+/* files_new looks at the two ends of every CRL of the settings once; what old
+ * (may be NULL) knows of an unchanged file is taken from there. The entity tag
+ * is made of the signature. NO_MEMORY. */
 enum bv_err files_new(const struct front_status_settings *settings,
                       const struct files *old,
                       struct files **ret_files) BV_CHECKED;
