@@ -42,8 +42,8 @@ settle(struct agent_config *config)
     config_each(config, count, &num);
     for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++)
         fuzz_require(config_set(config, paths[i], NULL));
-    fuzz_require(config_set(config, "dir", "/nonexistent/brevet"));
-    /* without its folder it never opens, but its settings are read */
+    fuzz_require(config_set(config, "dir", "/dev/null/brevet"));
+    /* a folder that cannot be: it never opens, but its settings are read */
     fuzz_require(!identity_open(&identity, config, IDENTITY_READ));
     if (identity.settings.host != NULL) {
         fuzz_require(strlen(identity.settings.host) > 0);
