@@ -99,21 +99,6 @@ check_names(struct work *w)
 
 /* --- after the end --- */
 
-struct newer {
-    const struct work *w;
-    bool found;
-};
-
-static enum bv_err
-see_newer(void *user, const struct store_cert *row)
-{
-    struct newer *newer = user;
-    const struct work *w = newer->w;
-    newer->found |= strcmp(row->profile, w->profile->name) == 0 &&
-                    !span_eq(row->key_hash, SPAN_ARRAY(w->job->d.key_hash));
-    return BV_OK;
-}
-
 /* Past its end only the last certificate renews: an older one may lie in a
  * backup or on a scrapped board. One that the device asked for with this very
  * key may never have reached it. */
@@ -121,20 +106,17 @@ static enum bv_err
 check_is_last(struct work *w)
 {
     struct store_device device;
-    struct newer newer = {.w = w};
+    bool has_newer;
     if (w->now <= w->id.peer.not_after)
         return BV_OK;
     BV_TRY(enroll_device_find(w->core, w->job->d.device, &device));
-    const struct store_cert_filter filter = {.after = w->id.seq,
-                                             .device = device.id,
-                                             .status = -2,
-                                             .limit = LIMIT_PAGE};
-    BV_TRY(w->core->store->cert_list(w->core->store->ctx, &filter, see_newer,
-                                     &newer));
-    return newer.found ? work_say(w, BV_E_REFUSED,
-                                  "the certificate has expired, and a newer "
-                                  "one took its place")
-                       : BV_OK;
+    BV_TRY(w->core->store->cert_has_newer(
+        w->core->store->ctx, device.id, w->id.seq, w->profile->name,
+        SPAN_ARRAY(w->job->d.key_hash), &has_newer));
+    return has_newer ? work_say(w, BV_E_REFUSED,
+                                "the certificate has expired, and a newer "
+                                "one took its place")
+                     : BV_OK;
 }
 
 enum bv_err

@@ -229,6 +229,22 @@ cert_count_live(void *ctx, int64_t device, int64_t now, unsigned max,
     return BV_OK;
 }
 
+static enum bv_err
+cert_has_newer(void *ctx, int64_t device, uint64_t after, const char *profile,
+               struct span key_hash, bool *ret_has)
+{
+    struct sqlite_query sqlite_auto q = {0};
+
+    BV_TRY(sqlite_query_open(ctx, SQL_CERT_NEWER, &q));
+    sqlite_query_int(&q, 1, device);
+    sqlite_query_int(&q, 2, (int64_t)after);
+    sqlite_query_text(&q, 3, profile);
+    sqlite_query_blob(&q, 4, key_hash);
+    BV_TRY(sqlite_query_one(&q));
+    *ret_has = sqlite_query_get_int(&q, 0) != 0;
+    return BV_OK;
+}
+
 /* A few rows are read where they are; for many the index is scanned. */
 #define SINCE_FEW   4096
 #define SINCE_SHARE 32
@@ -275,5 +291,6 @@ sqlite_cert_fill(struct store *store)
     store->certs_of_key = certs_of_key;
     store->cert_list = cert_list;
     store->cert_count_live = cert_count_live;
+    store->cert_has_newer = cert_has_newer;
     store->certs_since = certs_since;
 }

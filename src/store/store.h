@@ -200,6 +200,11 @@ struct store {
      * hold and end at or after now, newest first, and stops at max */
     enum bv_err (*cert_count_live)(void *ctx, int64_t device, int64_t now,
                                    unsigned max, unsigned *ret_num);
+    /* cert_has_newer: the device has a certificate of this profile with
+     * seq > after that is for another key; newest first, to the first one */
+    enum bv_err (*cert_has_newer)(void *ctx, int64_t device, uint64_t after,
+                                  const char *profile, struct span key_hash,
+                                  bool *ret_has);
     /* cert_status records a change (reason -1: good again), appends it to the
      * change log and keeps the revoked table; *ret_change gets its number */
     enum bv_err (*cert_status)(void *ctx, uint64_t seq, int reason, int64_t at,

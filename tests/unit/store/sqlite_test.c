@@ -237,6 +237,57 @@ test_count_live(void **state)
     s.close(s.ctx);
 }
 
+static bool
+has_newer(const struct store *s, uint64_t after, const char *profile,
+          uint64_t key_of)
+{
+    uint8_t key[32];
+    bool has = false;
+
+    hash_of(key, 'k', key_of);
+    OK(s->cert_has_newer(s->ctx, 2, after, profile, SPAN_ARRAY(key), &has));
+    return has;
+}
+
+/* However many there are between: here 1,500 for one key, then another's. */
+static void
+test_has_newer(void **state)
+{
+    struct store s = open_store();
+    uint8_t serial[17] = {0x42}, key[32], request[32];
+    struct store_cert row = {.issuer = 1,
+                             .device = 2,
+                             .profile = "device",
+                             .serial = SPAN_ARRAY(serial),
+                             .key_hash = SPAN_ARRAY(key),
+                             .request_hash = SPAN_ARRAY(request),
+                             .der = SPAN_ARRAY(serial)};
+
+    put_certs(&s, 1, 1);
+    hash_of(key, 'k', 2);
+    OK(s.begin(s.ctx));
+    for (row.seq = 2; row.seq <= 1501; row.seq++) {
+        hash_of(request, 'r', row.seq);
+        OK(s.cert_put(s.ctx, &row));
+    }
+    OK(s.commit(s.ctx));
+    assert_true(has_newer(&s, 1, "device", 1));
+    assert_false(has_newer(&s, 1, "device", 2));
+    OK(s.begin(s.ctx));
+    hash_of(key, 'k', 3);
+    row.seq = 1502;
+    OK(s.cert_put(s.ctx, &row));
+    row.seq = 1503;
+    row.device = 3;
+    strcpy(row.profile, "server");
+    OK(s.cert_put(s.ctx, &row));
+    OK(s.commit(s.ctx));
+    assert_true(has_newer(&s, 1, "device", 2));
+    assert_false(has_newer(&s, 1, "server", 2)); /* another device's */
+    assert_false(has_newer(&s, 1502, "device", 2));
+    s.close(s.ctx);
+}
+
 static struct seen
 list(const struct store *s, struct store_cert_filter filter)
 {
@@ -1498,6 +1549,7 @@ main(void)
         T(test_cert),
         T(test_recursion),
         T(test_cert_list),
+        T(test_has_newer),
         T(test_count_live),
         T(test_status),
         T(test_walk),
