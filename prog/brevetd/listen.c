@@ -171,7 +171,7 @@ take_one(struct listen_set *set, int fd, bool is_ours, enum proc_listen purpose)
     (void)fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     if (purpose != PROC_LISTEN_CONTROL)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    add(set, purpose, "systemd", fd);
+    add(set, purpose, "systemd", fd)->is_given = true;
 }
 
 static void
@@ -229,6 +229,21 @@ listen_open(const struct config *config, struct listen_set *ret,
     }
     *ret = set;
     return BV_OK;
+}
+
+/* The control socket is core's, which drains after the doors. */
+void
+listen_retire(struct listen_set *set)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < set->num; i++) {
+        const struct listen_socket *s = &set->sockets[i];
+        if (s->is_given || s->purpose == PROC_LISTEN_CONTROL)
+            set->sockets[kept++] = *s;
+        else
+            (void)close(s->fd);
+    }
+    set->num = kept;
 }
 
 void

@@ -12,6 +12,7 @@ struct listen_socket {
     enum proc_listen purpose; /* HTTPS, HTTP or CONTROL */
     char name[CONFIG_ADDRESS_MAX];
     int fd;
+    bool is_given; /* by systemd, who holds it too */
 };
 
 struct listen_set {
@@ -28,6 +29,10 @@ struct listen_set {
  * ret_problem says which address and why. */
 enum bv_err listen_open(const struct config *config, struct listen_set *ret,
                         char *ret_problem, size_t cap) BV_CHECKED;
+/* listen_retire closes the addresses that were opened here: once the doors
+ * have closed theirs, who connects is refused at once. What systemd gave stays:
+ * who connects to that is served after a restart. */
+void listen_retire(struct listen_set *set);
 /* listen_close also removes the control socket's file if it was made here. */
 void listen_close(struct listen_set *set);
 

@@ -256,6 +256,7 @@ stop(struct parent *p)
     log_info("stopping");
     notify_send("STOPPING=1");
     set_phase(p, DRAINING_DOORS, DRAIN_DOORS_MS);
+    listen_retire(&p->listen);
     family_drain(&p->family, PROC_DOOR);
 }
 

@@ -274,6 +274,14 @@ def control_flood(brevet):
 
 # --- draining ---
 
+def turned_away(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def drain(brevet, secret):
     _, csr = new_csr(brevet.root, "drained")
     body = base64.b64encode(csr)
@@ -295,6 +303,9 @@ def drain(brevet, secret):
     except OSError:
         closed = True
     ok(closed and parent.poll() is None, "SIGTERM: an idle connection is closed, an open request waited for")
+    ok(until(lambda: turned_away(brevet.https) and turned_away(brevet.http), 10 * SLOW) and parent.poll() is None,
+       "SIGTERM: who comes now is refused at once")
+    ok(brevet.cli("status").returncode == 0, "SIGTERM: core can still be asked")
     link.sendall(body[100:])
     answer = b""
     try:

@@ -37,5 +37,16 @@ activated http "$given" "$https_port"
 check "http on the socket that was passed" plain "$given"
 refuse "and not on that of the configuration" plain "$http_port"
 check "https on that of the configuration" secure "$https_port"
+
+# --- told to end, it leaves the socket to who passed it, and closes its own ---
+touch_port() { (exec 5<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }   # PORT
+shut() { ! touch_port "$1"; }
+core=$(pgrep -P "$daemon" -f 'role core')
+kill -STOP "$core" # it takes its time to end
+kill "$daemon"
+check "who comes to its own socket is refused" until_true 4 shut "$https_port"
+check "who comes to the other one waits for the next start" touch_port "$given"
+kill -CONT "$core"
 stop_daemon
+check "after the end nobody holds that one here" shut "$given"
 finish
