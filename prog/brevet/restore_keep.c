@@ -10,6 +10,7 @@
 
 struct found {
     int reason;
+    int64_t device;
     uint8_t serial[LIMIT_SERIAL], key_hash[32];
     size_t serial_len;
 };
@@ -22,9 +23,17 @@ take_cert(void *user, const struct store_cert *row)
         row->key_hash.len != sizeof(found->key_hash))
         return BV_E_CORRUPT;
     found->reason = row->reason;
+    found->device = row->device;
     found->serial_len = row->serial.len;
     memcpy(found->serial, row->serial.data, row->serial.len);
     memcpy(found->key_hash, row->key_hash.data, sizeof(found->key_hash));
+    return BV_OK;
+}
+
+static enum bv_err
+copy_device(void *user, const struct store_device *row)
+{
+    *(struct store_device *)user = *row;
     return BV_OK;
 }
 
@@ -40,6 +49,7 @@ restore_keep_status(struct restore_keep *keep, uint64_t seq, int reason,
 {
     const struct store *s = keep->fresh;
     struct found found;
+    struct store_device device = {0};
     uint64_t change;
     enum bv_err err = s->cert_find(s->ctx, seq, take_cert, &found);
     if (err == BV_E_NOT_FOUND)
@@ -51,10 +61,13 @@ restore_keep_status(struct restore_keep *keep, uint64_t seq, int reason,
     if (reason == KEY_COMPROMISE)
         BV_TRY(s->key_block(s->ctx, SPAN_ARRAY(found.key_hash), "keyCompromise",
                             at));
+    if (found.device != 0)
+        BV_TRY(s->device_get(s->ctx, found.device, copy_device, &device));
     keep->statuses++;
-    return keep->note(
-        keep->user, reason == HOLD ? AUDIT_CERT_HOLD : AUDIT_CERT_REVOKE,
-        AUDIT_OBJECT_CERT, "", span_of(found.serial, found.serial_len));
+    return keep->note(keep->user,
+                      reason == HOLD ? AUDIT_CERT_HOLD : AUDIT_CERT_REVOKE,
+                      AUDIT_OBJECT_CERT, device.name,
+                      span_of(found.serial, found.serial_len));
 }
 
 /* --- one page after the other --- */
@@ -82,13 +95,6 @@ carry_cert(void *user, const struct store_cert *row)
     return carried(page, (int64_t)row->seq,
                    restore_keep_status(page->keep, row->seq, row->reason,
                                        row->revoked_at));
-}
-
-static enum bv_err
-copy_device(void *user, const struct store_device *row)
-{
-    *(struct store_device *)user = *row;
-    return BV_OK;
 }
 
 static enum bv_err

@@ -96,14 +96,35 @@ read_profile(struct admin_call *call, struct store_token *row)
                                "there is no such profile");
 }
 
+/* The entry says for whom: a number alone means nothing to who reads it. */
+static enum bv_err
+note_token(struct admin_call *call, enum audit_action action,
+           const struct store_token *row, int64_t id)
+{
+    bool group = row->kind == STORE_TOKEN_GROUP;
+    char number[24], whom[LIMIT_DEVICE_NAME + 16];
+    (void)snprintf(number, sizeof number, "%lld", (long long)id);
+    (void)snprintf(whom, sizeof whom, "%s %s", group ? "group" : "device",
+                   group ? row->group : row->device);
+    const struct audit_event event = {
+        .action = action,
+        .actor = AUDIT_ACTOR_OPERATOR,
+        .auth = AUDIT_AUTH_LOCAL,
+        .object = AUDIT_OBJECT_TOKEN,
+        .outcome = AUDIT_OK,
+        .actor_id = span_str(call->actor),
+        .object_id = span_str(number),
+        .detail = span_str(whom),
+    };
+    return batch_audit(call->core, &event);
+}
+
 static enum bv_err
 put_token(struct admin_call *call, struct store_token *row, int64_t *ret_id)
 {
-    char id[24];
     BV_TRY(batch_begin(call->core));
     BV_TRY(call->core->store->token_put(call->core->store->ctx, row, ret_id));
-    (void)snprintf(id, sizeof id, "%lld", (long long)*ret_id);
-    return admin_audit(call, AUDIT_TOKEN_CREATE, AUDIT_OBJECT_TOKEN, id);
+    return note_token(call, AUDIT_TOKEN_CREATE, row, *ret_id);
 }
 
 static enum bv_err
@@ -183,16 +204,14 @@ token_revoke(struct admin_call *call)
     struct token_copy copy;
     const struct store *store = call->core->store;
     int64_t id = admin_int(call, "id", 0);
-    char text[24];
     enum bv_err err = store->token_get(store->ctx, id, copy_token, &copy);
     if (err == BV_E_NOT_FOUND)
         return admin_problem(call, err, "there is no such token");
     BV_TRY(err);
     copy.row.revoked = true;
-    (void)snprintf(text, sizeof text, "%lld", (long long)id);
     BV_TRY(batch_begin(call->core));
     BV_TRY(store->token_put(store->ctx, &copy.row, &id));
-    return admin_audit(call, AUDIT_TOKEN_REVOKE, AUDIT_OBJECT_TOKEN, text);
+    return note_token(call, AUDIT_TOKEN_REVOKE, &copy.row, id);
 }
 
 const struct admin_verb admin_token_verbs[] = {

@@ -109,6 +109,9 @@ find_token(struct core *core, const struct core_request *r, int64_t now,
         return deny(p, BV_E_UNAUTHENTICATED, "the claim code is not known");
     }
     BV_TRY(err);
+    /* whose it was, for the log of a refusal */
+    if (found.row.kind == STORE_TOKEN_DEVICE)
+        memcpy(id->device, found.row.device, sizeof id->device);
     if (found.row.revoked)
         return deny(p, BV_E_UNAUTHENTICATED, "the claim code was withdrawn");
     if (now >= found.row.expires_at)
@@ -133,7 +136,6 @@ by_token(struct core *core, const struct core_request *r, int64_t now,
     id->token_spent = row.uses_left <= 0;
     memcpy(id->profile, row.profile, sizeof id->profile);
     if (row.kind == STORE_TOKEN_DEVICE) {
-        memcpy(id->device, row.device, sizeof id->device);
         memcpy(id->group, row.group, sizeof id->group);
         id->may_replace = id->any_group = true;
         return BV_OK;
@@ -249,15 +251,18 @@ by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
     if (now < id->peer.not_before || now > id->peer.not_after)
         return deny(p, BV_E_EXPIRED, "the manufacturer certificate expired");
     BV_TRY(check_manufacturer_chain(m, r, now, p));
+    /* From here on a refusal can say whose certificate it was. */
+    enum bv_err named =
+        names_of_subject(id->peer.subject, !m->id_from_cn, id->device);
+    if (named != BV_OK)
+        id->device[0] = '\0';
+    id->auth = AUDIT_AUTH_MANUFACTURER;
     BV_TRY(check_manufacturer_crl(m, &id->peer, now, p));
     digest_sha256(id->peer.spki.whole, key_hash);
     BV_TRY(check_key(core, key_hash, p));
-    if (names_of_subject(id->peer.subject, !m->id_from_cn, id->device) !=
-            BV_OK ||
-        id->device[0] == '\0')
+    if (id->device[0] == '\0')
         return deny(p, BV_E_BAD_NAME,
                     "the manufacturer certificate names no device");
-    id->auth = AUDIT_AUTH_MANUFACTURER;
     id->known_only = m->known_only;
     /* Its names are its own within its group only. */
     id->may_replace = m->group[0] != '\0';
@@ -304,9 +309,6 @@ check_own(struct core *core, struct identity *id, const struct own_row *own,
 {
     bool in_map = core->map != NULL &&
                   statusmap_is_revoked(statusmap_get(core->map, id->seq));
-    if (!own->same)
-        return deny(p, BV_E_UNAUTHENTICATED,
-                    "the certificate is not the one that was issued");
     if (own->reason >= 0 || in_map)
         return deny(p, BV_E_REVOKED,
                     own->reason == 6 ? "the certificate is on hold"
@@ -368,31 +370,46 @@ become_ra(const struct core_request *r, struct identity *id,
     return BV_OK;
 }
 
+/* Whose certificate it is, whether or not it is still good for something. */
+static enum bv_err
+find_own(struct core *core, const struct core_request *r, struct identity *id,
+         struct own_row *own, struct store_device *device,
+         const struct problem *p)
+{
+    if (cert_parse(r->peer_cert, &id->peer) != BV_OK)
+        return deny(p, BV_E_BAD_MESSAGE, "the certificate cannot be read");
+    enum bv_err err = serial_open(core->serial, id->peer.serial, &id->seq);
+    if (err == BV_OK)
+        err = core->store->cert_find(core->store->ctx, id->seq, copy_own, own);
+    if (err == BV_E_NOT_FOUND)
+        return deny(p, BV_E_UNAUTHENTICATED,
+                    "the certificate was not issued here");
+    BV_TRY(err);
+    if (!own->same)
+        return deny(p, BV_E_UNAUTHENTICATED,
+                    "the certificate is not the one that was issued");
+    id->auth = AUDIT_AUTH_OWN_CERT;
+    if (own->device == 0)
+        return BV_OK;
+    BV_TRY(core->store->device_get(core->store->ctx, own->device, copy_device,
+                                   device));
+    memcpy(id->device, device->name, sizeof id->device);
+    return BV_OK;
+}
+
 static enum bv_err
 by_own_cert(struct core *core, const struct core_request *r, int64_t now,
             struct identity *id, const struct problem *p)
 {
     struct own_row own = {.presented = r->peer_cert};
-    struct store_device device;
-    if (cert_parse(r->peer_cert, &id->peer) != BV_OK)
-        return deny(p, BV_E_BAD_MESSAGE, "the certificate cannot be read");
-    enum bv_err err = serial_open(core->serial, id->peer.serial, &id->seq);
-    if (err == BV_OK)
-        err = core->store->cert_find(core->store->ctx, id->seq, copy_own, &own);
-    if (err == BV_E_NOT_FOUND)
-        return deny(p, BV_E_UNAUTHENTICATED,
-                    "the certificate was not issued here");
-    BV_TRY(err);
+    struct store_device device = {0};
+    BV_TRY(find_own(core, r, id, &own, &device, p));
     BV_TRY(check_own(core, id, &own, p));
     BV_TRY(check_own_use(core, r, id, &own, now, p));
     BV_TRY(check_key(core, own.key_hash, p));
-    BV_TRY(core->store->device_get(core->store->ctx, own.device, copy_device,
-                                   &device));
     if (device.blocked)
         return deny(p, BV_E_REFUSED, "the device is blocked");
-    id->auth = AUDIT_AUTH_OWN_CERT;
     id->may_replace = id->any_group = true;
-    memcpy(id->device, device.name, sizeof id->device);
     memcpy(id->group, device.group, sizeof id->group);
     memcpy(id->profile, own.profile, sizeof id->profile);
     return is_ra(r, id) ? become_ra(r, id, p) : BV_OK;

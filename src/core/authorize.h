@@ -27,7 +27,9 @@ struct identity {
 };
 
 /* authorize finds the identity. Errors: UNAUTHENTICATED, REFUSED, REVOKED,
- * EXPIRED, RATE_LIMITED, with a sentence; or of the store. A spent token is
+ * EXPIRED, RATE_LIMITED, with a sentence; or of the store. With an error ret
+ * tells no more than whose the credential is (auth, device), for the log, if
+ * it is known. A spent token is
  * not an error yet: the request may repeat one that was answered. */
 enum bv_err authorize(struct core *core, const struct core_request *request,
                       int64_t now, struct identity *ret, char *ret_problem,

@@ -49,6 +49,7 @@ struct row {
     uint64_t seq;
     uint8_t issuer;
     int reason;
+    int64_t device;
     bool own; /* ours: of the OCSP responder or the listener */
     int64_t revoked_at, not_after;
     bool root;
@@ -66,6 +67,7 @@ copy_row(void *user, const struct store_cert *cert)
     row->seq = cert->seq;
     row->issuer = cert->issuer;
     row->reason = cert->reason;
+    row->device = cert->device;
     row->own = cert->device == 0;
     row->revoked_at = cert->revoked_at;
     row->not_after = cert->not_after;
@@ -95,9 +97,20 @@ action_of(int reason)
 }
 
 static enum bv_err
+copy_name(void *user, const struct store_device *device)
+{
+    memcpy(user, device->name, sizeof device->name);
+    return BV_OK;
+}
+
+static enum bv_err
 write_audit(struct core *core, const struct row *row, int reason,
             const struct revoke_actor *actor)
 {
+    char name[LIMIT_DEVICE_NAME + 1] = "";
+    if (row->device != 0)
+        BV_TRY(core->store->device_get(core->store->ctx, row->device, copy_name,
+                                       name));
     struct span serial = span_of(row->serial, row->serial_len);
     struct audit_event event = {
         .action = action_of(reason),
@@ -106,6 +119,7 @@ write_audit(struct core *core, const struct row *row, int reason,
         .object = AUDIT_OBJECT_CERT,
         .outcome = AUDIT_OK,
         .actor_id = span_str(actor->id),
+        .object_id = span_str(name),
         .serial = serial,
         .reason = span_str(revoke_reason_name(reason)),
     };

@@ -96,6 +96,65 @@ test_revoked_while_renewing(void **state)
     }
 }
 
+/* --- what the log says of it --- */
+
+static void
+expect_logged(const char *action, const char *name)
+{
+    char want[96];
+    (void)fixture_admin(&f, "{\"verb\":\"audit.list\",\"args\":{\"last\":4}}");
+    const char *at = f.json;
+    for (unsigned i = 0; i < 4; i++)
+        assert_non_null(at = strstr(at + 1, "\"index\""));
+    const char *end = strstr(at + 1, "\"index\"");
+    char entry[1000];
+    (void)snprintf(entry, sizeof entry, "%.*s",
+                   end == NULL ? 900 : (int)(end - at), at);
+    (void)snprintf(want, sizeof want, "\"action\":\"%s\"", action);
+    assert_non_null(strstr(entry, want));
+    assert_non_null(strstr(entry, name));
+}
+
+/* Who reads the log knows devices by their names. */
+static void
+test_log_names_the_device(void **state)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    char secret[64];
+    struct core_request r = renewal(key, next);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":\"d1\"}}");
+    expect_logged("cert.revoke", "\"object_id\":\"d1\"");
+    expect(BV_E_REVOKED, &r);
+    expect_logged("cert.refuse", "\"object_id\":\"d1\"");
+    expect_logged("cert.refuse", "\"actor\":\"device\"");
+    fixture_token(&f, "d2", NULL, 1, secret);
+    expect_logged("token.create", "\"detail\":\"device d2\"");
+    fixture_time += INT64_C(366) * 86400;
+    r = ask(CORE_ENROLL, key, "d2");
+    r.secret = span_str(secret);
+    expect(BV_E_EXPIRED, &r);
+    expect_logged("cert.refuse", "\"object_id\":\"d2\"");
+    fixture_token(&f, NULL, "barn", 1, secret);
+    expect_logged("token.create", "\"detail\":\"group barn\"");
+    (void)fixture_admin(&f, "{\"verb\":\"token.revoke\",\"args\":{\"id\":2}}");
+    expect_logged("token.revoke", "\"detail\":\"device d2\"");
+}
+
+/* What proves nothing is not believed either. */
+static void
+test_log_names_nobody_unproven(void **state)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct core_request r = renewal(key, next);
+    own_buf[r.peer_cert.len - 1] ^= 1; /* its signature */
+    expect(BV_E_UNAUTHENTICATED, &r);
+    expect_logged("token.refuse", "\"actor\":\"unknown\"");
+    assert_null(strstr(strstr(f.json, "token.refuse"), "object_id"));
+}
+
 /* --- roles --- */
 
 static const char *
@@ -166,6 +225,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(test_public_key_is_no_proof),
         T(test_revoked_while_renewing),
+        T(test_log_names_the_device),
+        T(test_log_names_nobody_unproven),
         T(test_operator_makes_no_authority),
         T(test_blocked_device_gets_none_by_hand),
     };
