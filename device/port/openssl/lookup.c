@@ -1,3 +1,6 @@
+/* A thread of our own, since glibc's getaddrinfo_a ends its threads by
+ * pthread_exit, which aborts the process where there is no libgcc_s. */
+#include <signal.h>
 #include <string.h>
 
 #include "device/port/openssl/port.h"
@@ -31,9 +34,38 @@ prepare(struct lookup *lookup, const char *host, uint16_t port)
     lookup->hints.ai_socktype = SOCK_STREAM;
     lookup->hints.ai_family = AF_UNSPEC;
     lookup->hints.ai_flags = AI_NUMERICSERV;
-    lookup->request.ar_name = lookup->host;
-    lookup->request.ar_service = lookup->service;
-    lookup->request.ar_request = &lookup->hints;
+}
+
+static void *
+work(void *arg)
+{
+    struct lookup *lookup = arg;
+    lookup->status = getaddrinfo(lookup->host, lookup->service, &lookup->hints,
+                                 &lookup->result);
+    atomic_store(&lookup->done, true);
+    return NULL;
+}
+
+/* Signals are for the other threads. */
+static bool
+start(struct lookup *lookup)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    if (pthread_sigmask(SIG_SETMASK, &all, &before) != 0)
+        return false;
+    int failed = pthread_create(&lookup->thread, NULL, work, lookup);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return failed == 0;
+}
+
+/* What was found, or NULL. Waits for the thread. */
+static struct addrinfo *
+finish(struct lookup *lookup)
+{
+    (void)pthread_join(lookup->thread, NULL);
+    lookup->running = false;
+    return lookup->status == 0 ? lookup->result : NULL;
 }
 
 enum bv_port
@@ -41,20 +73,17 @@ lookup_host(struct lookup *lookup, const char *host, uint16_t port,
             struct addrinfo **ret_found)
 {
     if (!lookup->running) {
-        struct gaicb *list = &lookup->request;
         prepare(lookup, host, port);
         *ret_found = numeric(lookup);
         if (*ret_found != NULL)
             return BV_PORT_OK;
-        if (getaddrinfo_a(GAI_NOWAIT, &list, 1, NULL) != 0)
+        lookup->running = start(lookup);
+        if (!lookup->running)
             return BV_PORT_FAILED;
-        lookup->running = true;
     }
-    int state = gai_error(&lookup->request);
-    if (state == EAI_INPROGRESS)
+    if (!atomic_load(&lookup->done))
         return BV_PORT_WANT;
-    lookup->running = false;
-    struct addrinfo *found = state == 0 ? lookup->request.ar_result : NULL;
+    struct addrinfo *found = finish(lookup);
     if (is_same(lookup, host, port) && found != NULL) {
         *ret_found = found;
         return BV_PORT_OK;
@@ -67,13 +96,7 @@ lookup_host(struct lookup *lookup, const char *host, uint16_t port,
 void
 lookup_done(struct lookup *lookup)
 {
-    const struct gaicb *list = &lookup->request;
-    if (!lookup->running)
-        return;
-    (void)gai_cancel(&lookup->request);
-    while (gai_error(&lookup->request) == EAI_INPROGRESS)
-        (void)gai_suspend(&list, 1, NULL);
-    if (gai_error(&lookup->request) == 0)
-        freeaddrinfo(lookup->request.ar_result);
-    lookup->running = false;
+    struct addrinfo *found = lookup->running ? finish(lookup) : NULL;
+    if (found != NULL)
+        freeaddrinfo(found);
 }

@@ -3,6 +3,8 @@
 #define BV_DEVICE_PORT_OPENSSL_PORT_H
 
 #include <netdb.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include <openssl/err.h>
@@ -25,10 +27,12 @@ BV_AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX, X509_STORE_CTX_free)
 /* One name being resolved without blocking. Its memory must outlive the
  * resolver's work, so it belongs to the port, not to a connection. */
 struct lookup {
-    struct gaicb request;
-    struct addrinfo hints;
-    char host[256], service[8];
+    pthread_t thread; /* while running */
     bool running;
+    atomic_bool done; /* status and result are the caller's again */
+    int status;
+    struct addrinfo hints, *result;
+    char host[256], service[8];
 };
 
 struct bv_openssl {
@@ -76,7 +80,8 @@ int verify_ignore_begin(int ok, X509_STORE_CTX *ctx);
 struct bv_transport transport_port(struct bv_openssl *openssl);
 void transport_close(struct bv_openssl *openssl);
 
-/* lookup.c; *ret_found is freed with freeaddrinfo. */
+/* lookup.c; *ret_found is freed with freeaddrinfo. WANT: the resolver is at
+ * work; done waits until it has ended. */
 enum bv_port lookup_host(struct lookup *lookup, const char *host, uint16_t port,
                          struct addrinfo **ret_found);
 void lookup_done(struct lookup *lookup);
