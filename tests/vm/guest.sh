@@ -41,7 +41,7 @@ ready() { brevet --dir $dir status | grep -q 'signer *yes'; }
 enrol() { # NAME
     brevet --dir $dir token create --device "$1" --json | sed -n 's/.*"secret": *"\([^"]*\)".*/\1/p' |
         brevet-agent enroll --url https://localhost:8443 --id "$1" --dir "/root/$1" \
-            --ca-fingerprint "$pin" --claim-code-file - >/tmp/agent.log 2>&1
+            --ca-fingerprint "$pin" --claim-code-file - >>/tmp/agent.log 2>&1
 }
 
 tests() {
@@ -87,7 +87,7 @@ tests() {
 
     until_true 30 enrol pump-1
     ok $? "a device enrols" "$(tail -n 1 /tmp/agent.log)"
-    brevet-agent renew --force --dir /root/pump-1 >/tmp/agent.log 2>&1
+    brevet-agent renew --force --dir /root/pump-1 >>/tmp/agent.log 2>&1
     ok $? "and renews" "$(tail -n 1 /tmp/agent.log)"
     brevet --dir $dir cert revoke --device pump-1 --reason superseded >/dev/null
     ok $? "is revoked"
@@ -122,7 +122,7 @@ tests() {
 }
 
 tests | tee /tmp/lines
-! grep -q '^not ok' /tmp/lines || sed 's/^/# /' /tmp/brevetd.log
+! grep -q '^not ok' /tmp/lines || sed "s/^/# /" /tmp/brevetd.log /tmp/agent.log
 echo "# guest: the end"
 sync
 reboot -f
