@@ -18,8 +18,8 @@ seal_out(struct ca_files *files, const struct command_call *call,
         return ca_files_bad(files, BV_E_REFUSED, "--out is missing");
     if (access(out, F_OK) == 0)
         return ca_files_bad(files, BV_E_CONFLICT, "%s exists already", out);
-    BV_TRY(ca_files_secret_at(files, command_text(call, "passphrase-file"),
-                              "Passphrase for the exported key: ", secret));
+    BV_TRY(ca_files_secret_new(files, command_text(call, "passphrase-file"),
+                               "Passphrase for the exported key: ", secret));
     enum bv_err err = key_seal(key, span_str(secret), &text);
     /* The only copy is about to be removed: it opens, or nothing happens. */
     if (err == BV_OK)

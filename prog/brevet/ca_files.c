@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "base/disk.h"
 #include "prog/config/prompt.h"
 #include "prog/config/rekey.h"
+#include "prog/config/secret.h"
 #include "wire/pem.h"
 
 enum bv_err
@@ -167,6 +169,40 @@ ca_files_secret_at(struct ca_files *files, const char *path,
     return ret[0] != '\0' ? BV_OK
                           : ca_files_bad(files, BV_E_BAD_CONFIG,
                                          "the first line of %s is empty", path);
+}
+
+static enum bv_err
+ask_again(struct ca_files *files, const char *secret)
+{
+    char again[INSTALL_SECRET_MAX];
+    enum bv_err err =
+        ca_files_secret_at(files, NULL, "The same again: ", again);
+    bool same = err == BV_OK && strcmp(secret, again) == 0;
+    explicit_bzero(again, sizeof(again));
+    BV_TRY(err);
+    return same ? BV_OK
+                : ca_files_bad(files, BV_E_REFUSED, "the two are not the same");
+}
+
+enum bv_err
+ca_files_secret_new(struct ca_files *files, const char *path,
+                    const char *question, char ret[INSTALL_SECRET_MAX])
+{
+    BV_TRY(ca_files_secret_at(files, path, question, ret));
+    if (path == NULL || path[0] == '\0')
+        BV_TRY(ask_again(files, ret));
+    ca_files_weigh(ret);
+    return BV_OK;
+}
+
+void
+ca_files_weigh(const char *secret)
+{
+    if (secret_is_weak(secret))
+        (void)fprintf(stderr,
+                      "brevet: warning: this passphrase is easily found by "
+                      "whoever gets hold of a sealed key;\n"
+                      "  " SECRET_ADVICE "\n");
 }
 
 enum bv_err

@@ -40,6 +40,13 @@ enum bv_err ca_files_secret(struct ca_files *files) BV_CHECKED;
 enum bv_err ca_files_secret_at(struct ca_files *files, const char *path,
                                const char *question,
                                char ret[INSTALL_SECRET_MAX]) BV_CHECKED;
+/* ca_files_secret_new does so for one that keys will be sealed under: asked for
+ * twice (REFUSED when the two differ), and weighed. */
+enum bv_err ca_files_secret_new(struct ca_files *files, const char *path,
+                                const char *question,
+                                char ret[INSTALL_SECRET_MAX]) BV_CHECKED;
+/* ca_files_weigh warns on standard error of a weak passphrase. */
+void ca_files_weigh(const char *secret);
 /* ca_files_key opens the sealed key of a CA; REFUSED when it is offline. */
 enum bv_err ca_files_key(struct ca_files *files, size_t ca,
                          struct key **ret_key) BV_CHECKED;

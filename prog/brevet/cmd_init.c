@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "pki/digest.h"
 #include "pki/random.h"
+#include "prog/brevet/ca_files.h"
 #include "prog/brevet/command.h"
 #include "prog/brevet/install.h"
 #include "prog/config/prompt.h"
@@ -291,10 +292,14 @@ secret_made(struct install *in)
 static int
 find_secret(struct request *r)
 {
-    if (r->passphrase_file != NULL)
-        return secret_from_file(&r->install, r->passphrase_file);
-    return isatty(STDIN_FILENO) ? secret_from_terminal(&r->install)
-                                : secret_made(&r->install);
+    if (r->passphrase_file == NULL && !isatty(STDIN_FILENO))
+        return secret_made(&r->install);
+    int status = r->passphrase_file != NULL
+                     ? secret_from_file(&r->install, r->passphrase_file)
+                     : secret_from_terminal(&r->install);
+    if (status < 0)
+        ca_files_weigh(r->install.secret);
+    return status;
 }
 
 /* --- telling --- */

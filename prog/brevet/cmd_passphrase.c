@@ -10,7 +10,6 @@
 
 #include "base/disk.h"
 #include "prog/brevet/ca_acts.h"
-#include "prog/config/prompt.h"
 #include "prog/config/rekey.h"
 #include "signer/responder.h"
 
@@ -26,20 +25,6 @@ struct change {
 /* --- secrets --- */
 
 static enum bv_err
-ask_twice(struct ca_files *files, char ret[INSTALL_SECRET_MAX])
-{
-    char again[INSTALL_SECRET_MAX];
-    BV_TRY(ca_files_secret_at(files, NULL, "The new passphrase: ", ret));
-    enum bv_err err =
-        ca_files_secret_at(files, NULL, "The same again: ", again);
-    bool same = err == BV_OK && strcmp(ret, again) == 0;
-    explicit_bzero(again, sizeof(again));
-    BV_TRY(err);
-    return same ? BV_OK
-                : ca_files_bad(files, BV_E_REFUSED, "the two are not the same");
-}
-
-static enum bv_err
 take_secrets(struct change *c)
 {
     struct ca_files *files = c->files;
@@ -50,8 +35,7 @@ take_secrets(struct change *c)
                                   "The passphrase as it is: ", files->secret));
     else
         BV_TRY(ca_files_secret(files));
-    BV_TRY(fresh != NULL ? ca_files_secret_at(files, fresh, "", c->fresh)
-                         : ask_twice(files, c->fresh));
+    BV_TRY(ca_files_secret_new(files, fresh, "The new passphrase: ", c->fresh));
     return strcmp(files->secret, c->fresh) != 0
                ? BV_OK
                : ca_files_bad(files, BV_E_REFUSED,

@@ -7,6 +7,7 @@
 #include "base/time.h"
 #include "core/ca.h"
 #include "pki/note.h"
+#include "prog/config/secret.h"
 #include "signer/responder.h"
 #include "wire/cert.h"
 #include "wire/crl.h"
@@ -335,6 +336,10 @@ examine_cas(struct examine *e, const struct files *files)
                         "is given: the keys were not opened");
     else if (files_passphrase(files, l.secret, problem) != BV_OK)
         examine_error(e, "%s", problem);
+    else if (secret_is_weak(l.secret))
+        examine_warn(e, "the passphrase is easily found by whoever gets hold "
+                        "of a sealed key; change it (brevet passphrase "
+                        "change): " SECRET_ADVICE);
     for (size_t i = 0; i < files->config->core.num_cas; i++)
         check_ca(&l, i, ca);
     check_log_key(&l);

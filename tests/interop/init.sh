@@ -39,6 +39,25 @@ check "it chains to the root" openssl verify -x509_strict -purpose sslserver -CA
 check "URLs point to the first host" grep -q 'URI:http://ca.example.org:9080/' "$work/text"
 check "the daemon accepts what was made" "$bin_brevetd" --dir "$work/plain" --check
 sum=$(find "$work/plain" -type f -exec sha256sum {} + | sort | sha256sum)
+refuse "a long passphrase is taken without a word" grep -q warning "$work/out"
+(umask 077 && echo abcd >"$work/short" && echo aaaaaaaaaaaaaaaaaaaaaaaaaaaa >"$work/dull")
+for kind in short dull; do
+    "$bin_brevet" --dir "$work/$kind-ca" init --name A --passphrase-file "$work/$kind" "${one_user[@]}" >"$work/said" 2>&1
+    ok $? "a $kind passphrase is taken"
+    check "with a warning that says how to make a good one" grep -q 'warning: .*passphrase\|openssl rand' "$work/said"
+    "$bin_brevetd" --dir "$work/$kind-ca" --check >"$work/said" 2>&1
+    check "brevet check warns of it too" grep -q 'passphrase is easily found' "$work/said"
+done
+typed() { python3 -B "$(dirname "$0")/lib/type.py" "$@"; }
+typed "Passphrase for" abcd "same again" abcd -- "$bin_brevet" --dir "$work/typed" init --name A "${one_user[@]}" >"$work/said" 2>&1
+ok $? "a passphrase is typed, twice"
+check "a short one: with a warning" grep -q 'warning: this passphrase' "$work/said"
+refuse "a key is not exported under a passphrase mistyped once" typed "CA keys" abcd "exported key" "a horse and a cart" \
+    "same again" "a hearse and a cart" -- "$bin_brevet" --dir "$work/typed" ca export-root --out "$work/typed-root.key"
+typed "CA keys" abcd "exported key" "a horse and a cart" "same again" "a hearse and a cart" -- \
+    "$bin_brevet" --dir "$work/typed" ca export-root --out "$work/typed-root.key" >"$work/said" 2>&1
+check "which is said" grep -q 'the two are not the same' "$work/said"
+check "and stays" test -e "$work/typed/ca/root.key" -a ! -e "$work/typed-root.key"
 init plain --name Other
 equal "an existing installation is refused" 1 $?
 check "and says so" grep -q 'nothing was changed' "$work/out"
