@@ -448,6 +448,16 @@ family_all_ready(const struct family *family)
     return true;
 }
 
+bool
+family_answers(const struct family *family)
+{
+    for (unsigned i = 0; i < family->num; i++)
+        if (family->children[i].row->role != PROC_SIGNER &&
+            family->children[i].state != CHILD_READY)
+            return false;
+    return true;
+}
+
 void
 family_drain(struct family *family, enum proc_role role)
 {

@@ -15,6 +15,8 @@
 /* Exit status of a role that must not be started again: what it was given
  * cannot work, and it has logged why. */
 #define CHILD_EXIT_HOPELESS 78
+/* The same of the signer: a sealed key does not open. */
+#define CHILD_EXIT_KEYS 79
 
 enum child_state {
     CHILD_WAITING,  /* to be started at start_at */
@@ -88,8 +90,10 @@ void child_lost(struct child *child, int64_t now);
 void child_done(struct child *child);
 /* family_find: the child with this process id, or NULL. */
 struct child *family_find(struct family *family, pid_t pid);
-/* family_all_ready: every process has said READY. */
+/* family_all_ready: every process has said READY; family_answers: all but the
+ * signer have, so clients are answered what needs no key. */
 bool family_all_ready(const struct family *family);
+bool family_answers(const struct family *family);
 /* family_drain tells every process of a role to finish. */
 void family_drain(struct family *family, enum proc_role role);
 /* family_has: a process of this role still runs. */

@@ -36,8 +36,10 @@ struct parent {
     int signals, lock;
     enum phase phase;
     int64_t phase_ends_ms, began_ms, watchdog_ms, watchdog_at_ms;
-    bool told_ready, failed;
-    bool alive; /* not all roles are silent */
+    int64_t answering_ms; /* since the start; 0: not yet */
+    bool told_ready;
+    const char *failed; /* NULL, or why there is no going on */
+    bool alive;         /* not all roles are silent */
     char problem[FILES_PROBLEM_MAX];
 };
 
@@ -139,13 +141,16 @@ on_ready(struct parent *p, struct child *child)
     log_debug("role ready role=%s/%u pid=%d ms=%lld", child->row->name,
               child->index, (int)child->pid,
               (long long)(clock_mono_ms() - child->started_ms));
+    int64_t took_ms = clock_mono_ms() - p->began_ms;
+    if (p->answering_ms == 0 && family_answers(&p->family))
+        p->answering_ms = took_ms;
     if (p->told_ready || !family_all_ready(&p->family))
         return;
     p->told_ready = true;
     notify_send("READY=1");
-    log_info("ready version=%s doors=%u ms=%lld", BREVET_VERSION,
-             p->files.config->doors,
-             (long long)(clock_mono_ms() - p->began_ms));
+    log_info("ready version=%s doors=%u ms=%lld answering_ms=%lld",
+             BREVET_VERSION, p->files.config->doors, (long long)took_ms,
+             (long long)p->answering_ms);
 }
 
 static enum bv_err
@@ -280,6 +285,21 @@ say_end(const struct parent *p, const struct child *child, pid_t pid,
               child->index, (int)pid, how, number, why, again);
 }
 
+/* Only at a start: one that served before may do so again. */
+static const char *
+hopeless(const struct child *child, int status)
+{
+    int number =
+        WIFEXITED(status) && !child->ever_ready ? WEXITSTATUS(status) : 0;
+    if (number == CHILD_EXIT_KEYS)
+        return "a key does not open: the passphrase is not the one it was "
+               "sealed with, or its file is damaged; brevet check tells which";
+    if (number == CHILD_EXIT_HOPELESS)
+        return "a role cannot work with what it was given; the lines above "
+               "and brevet check tell what is wrong";
+    return NULL;
+}
+
 static void
 reap(struct parent *p)
 {
@@ -289,21 +309,16 @@ reap(struct parent *p)
         struct child *child = family_find(&p->family, pid);
         if (child == NULL)
             continue;
-        /* The signer is ready before its keys are open. */
-        bool first = !child->ever_ready || child->starts == 1;
-        bool hopeless = WIFEXITED(status) && first &&
-                        WEXITSTATUS(status) == CHILD_EXIT_HOPELESS;
+        const char *why = hopeless(child, status);
         child_lost(child, clock_mono_ms());
         family_tell_served(&p->family); /* it may have waited for this one */
-        if (hopeless)
+        if (why != NULL)
             child->state = CHILD_GONE;
         say_end(p, child, pid, status);
-        if (!hopeless)
+        if (why == NULL)
             continue;
-        log_error("%s cannot work with what it was given; giving up; "
-                  "brevet check tells what is wrong",
-                  child->row->name);
-        p->failed = true;
+        if (p->failed == NULL)
+            p->failed = why;
         stop(p);
     }
 }
@@ -524,8 +539,10 @@ parent_run(const char *config_path, const char *dir)
         do_what_is_due(&p);
     }
     end(&p);
-    log_info("stopped");
-    return p.failed ? 1 : 0;
+    if (p.failed != NULL)
+        log_error("%s: %s", p.told_ready ? "stopped" : "cannot start",
+                  p.failed);
+    else
+        log_info("stopped");
+    return p.failed != NULL ? 1 : 0;
 }
-
-/* The signer's program says what is wrong with them. */

@@ -26,7 +26,7 @@ struct door {
     struct front_status_settings status;
     struct front_status_crl crls[CONFIG_CAS_MAX];
     int map_fd; /* not yet a map; -1: none */
-    bool listening, has_tls;
+    bool has_tls, told_ready;
     int exit_status;
 };
 
@@ -129,6 +129,20 @@ listen_all(struct door *d)
     return d->has_tls ? listen_on(d, PROC_LISTEN_HTTPS) : BV_OK;
 }
 
+/* Ready is who serves all that was asked for: not without the certificate that
+ * core makes at the first start, nor without its status map. */
+static enum bv_err
+tell_when_ready(struct door *d)
+{
+    bool waits = d->map_fd >= 0;
+    for (unsigned i = 0; i < d->role->gifts.num_files; i++)
+        waits |= d->role->gifts.files[i].purpose == PROC_LISTEN_HTTPS;
+    if (waits || d->told_ready)
+        return BV_OK;
+    d->told_ready = true;
+    return role_ready(d->role);
+}
+
 /* --- settings of the fronts --- */
 
 static void
@@ -187,6 +201,13 @@ try_map(void *ctx)
     (void)close(d->map_fd);
     d->map_fd = -1;
     d->status.generation++;
+}
+
+static void
+on_map_timer(void *ctx)
+{
+    try_map(ctx);
+    (void)!tell_when_ready(ctx); /* the parent's end is seen elsewhere */
 }
 
 /* --- the parent --- */
@@ -253,7 +274,7 @@ take_events(struct door *d)
             net_drain(serve_net(d->serve), drained, d);
     }
     attach_peers(d);
-    return BV_OK;
+    return tell_when_ready(d);
 }
 
 static void
@@ -276,7 +297,7 @@ open_loop(struct door *d)
     BV_TRY(loop_new(&d->loop));
     BV_TRY(peer_new(d->loop, PROC_CORE, &d->core));
     BV_TRY(peer_new(d->loop, PROC_SIGNER, &d->signer));
-    BV_TRY(loop_timer_new(d->loop, try_map, d, &d->map_timer));
+    BV_TRY(loop_timer_new(d->loop, on_map_timer, d, &d->map_timer));
     BV_TRY(staple_new(d->loop, d->signer, &d->staple));
     return loop_watch_new(d->loop, channel_fd(d->role->parent), LOOP_READ,
                           from_parent, d, &d->parent_watch);
@@ -304,7 +325,6 @@ open_door(struct door *d)
     BV_TRY(open_fronts(d));
     BV_TRY(use_tls(d, &d->role->material));
     BV_TRY(listen_all(d));
-    BV_TRY(role_ready(d->role));
     return take_events(d); /* what came together with START */
 }
 

@@ -13,7 +13,7 @@
 struct signing {
     struct role *role;
     struct signer_server *server;
-    bool over;
+    bool over, told_ready;
     bool keeps_memory;
     bool reloaded; /* what does not open now did open before */
 };
@@ -159,6 +159,16 @@ log_events(const struct signing *s)
     return result;
 }
 
+/* A key that does not open has ended the role by now (log_events). */
+static enum bv_err
+tell_when_open(struct signing *s)
+{
+    if (s->told_ready || signer_server_sealed(s->server))
+        return BV_OK;
+    s->told_ready = true;
+    return role_ready(s->role);
+}
+
 /* Each sealed key takes scrypt 16 MiB (pki/key.h). While the keys are opened
  * those are kept, or the kernel would clear them anew for each. */
 #define KEPT_OCTETS (32 * 1024 * 1024) /* the most malloc takes */
@@ -198,10 +208,11 @@ static enum bv_err
 serve(struct signing *s)
 {
     BV_TRY(take_peers(s));
-    BV_TRY(role_ready(s->role));
     BV_TRY(from_parent(s)); /* what came together with START */
-    while (!s->over)
+    while (!s->over) {
+        BV_TRY(tell_when_open(s));
         BV_TRY(turn(s));
+    }
     return BV_OK;
 }
 
@@ -220,5 +231,5 @@ role_signer_run(struct role *role)
     if (err == BV_OK || err == BV_E_CLOSED)
         return 0;
     log_error("stopped error=%s", err_name(err));
-    return err == BV_E_WRONG_KEY ? CHILD_EXIT_HOPELESS : 1;
+    return err == BV_E_WRONG_KEY ? CHILD_EXIT_KEYS : 1;
 }

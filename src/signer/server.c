@@ -271,14 +271,23 @@ has_more(const struct signer_server *server)
 }
 
 bool
-signer_server_busy(const struct signer_server *server)
+signer_server_sealed(const struct signer_server *server)
 {
     for (unsigned i = 0; i < server->ring->count; i++) {
         const struct keyring_entry *entry = &server->ring->entries[i];
-        if (!entry->tried || !entry->ocsp_tried || entry->ocsp_unsaved)
+        if (!entry->tried || !entry->ocsp_tried)
             return true;
     }
-    return has_more(server);
+    return false;
+}
+
+bool
+signer_server_busy(const struct signer_server *server)
+{
+    for (unsigned i = 0; i < server->ring->count; i++)
+        if (server->ring->entries[i].ocsp_unsaved)
+            return true;
+    return signer_server_sealed(server) || has_more(server);
 }
 
 static void
@@ -316,7 +325,7 @@ save_ocsp(struct signer_server *server, const char *name)
 }
 
 /* Sealing takes its time, so it waits until there is nothing to answer. */
-static bool
+static void
 save_one(struct signer_server *server)
 {
     for (unsigned i = 0; i < server->ring->count; i++) {
@@ -326,9 +335,8 @@ save_one(struct signer_server *server)
         entry->ocsp_unsaved = false;
         (void)event(server, SIGNER_EVENT_OCSP_SAVED, entry->name,
                     save_ocsp(server, entry->name));
-        return true;
+        return;
     }
-    return false;
 }
 
 /* --- messages --- */
@@ -603,7 +611,10 @@ signer_server_step(struct signer_server *server, const struct pollfd *fds,
         if (channel != NULL && (closed[i] || channel_flush(channel) != BV_OK))
             let_go(server, i);
     }
-    if (!worked && !save_one(server))
+    /* However much there is to answer: who started us waits for the keys. */
+    if (signer_server_sealed(server))
         open_one(server);
+    else if (!worked)
+        save_one(server);
     return BV_OK;
 }

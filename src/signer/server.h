@@ -10,11 +10,11 @@
  *         BV_TRY(signer_server_step(server, fds + 1, n));   // error: exit
  *
  * A step reads every ready channel, answers everything that came, writes
- * everything out; with nothing to answer it opens one more sealed key (scrypt:
- * about 45 ms each), CA keys in the order given, then log, then OCSP, or seals
- * a new responder key to have it saved. A SIGN
- * for a key that is still sealed opens it at once, so the role may say READY
- * before any key is open. A key that cannot be opened answers WRONG_KEY.
+ * everything out; then it opens one more sealed key (scrypt: about 45 ms each),
+ * CA keys in the order given, then log, then OCSP. When none is left and there
+ * was nothing to answer, it seals a new responder key to have it saved. A SIGN
+ * for a key that is still sealed opens it at once, so peers need not wait for
+ * all of them. A key that cannot be opened answers WRONG_KEY.
  *
  * Does not log: signer_server_next_event says what happened. */
 #ifndef BV_SIGNER_SERVER_H
@@ -84,6 +84,8 @@ unsigned signer_server_pollfds(const struct signer_server *server,
 /* signer_server_busy: there is work without waiting (sealed keys, messages that
  * the last step left: it takes a share of each channel's). */
 bool signer_server_busy(const struct signer_server *server);
+/* signer_server_sealed: there are keys that have not been tried yet. */
+bool signer_server_sealed(const struct signer_server *server);
 /* signer_server_step does what is ready. A channel that closed is let go, and
  * so is a door that broke the protocol. An error means the process must end:
  * core broke it. */

@@ -332,6 +332,60 @@ def refused(brevet, expected, text):
     ok(begun.returncode != 0 and expected in said, text, hit[-170:])
 
 
+class Notified:
+    """What systemd would be told."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(str(path))
+        self.socket.setblocking(False)
+        self.path, self.said = path, ""
+        self.env = {"NOTIFY_SOCKET": str(path)}
+
+    def heard(self):
+        while True:
+            try:
+                self.said += self.socket.recv(4096).decode() + "\n"
+            except BlockingIOError:
+                return self.said.splitlines()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+        self.path.unlink()
+
+
+def brought_up(brevet, env):
+    """The status and the words of a start that ends by itself."""
+    begun = subprocess.run([BIN["brevetd"], "--dir", str(brevet.dir)], capture_output=True,
+                           text=True, timeout=60, check=False, env={**os.environ, **env})
+    return begun.returncode, begun.stdout + begun.stderr
+
+
+def ready_means_ready(brevet):
+    """The first start, too: core makes the certificate the doors listen with."""
+    conf = brevet.dir / "brevet.conf"
+    before = conf.read_text()
+    conf.write_text(before + 'log-level = "debug"\n')
+    shutil.rmtree(brevet.dir / "tls")
+    (brevet.dir / "tls").mkdir(mode=0o700)
+    with Notified(brevet.root / "notify") as systemd:
+        mark = len(text_of(brevet))
+        brevet.start(env=systemd.env, wait=False)
+        told = until(lambda: "READY=1" in systemd.heard(), 30 * SLOW)
+        ok(told and brevet.ready(), "READY=1: the first question is answered")
+        lines = text_of(brevet, mark).splitlines()
+        at = [i for i, line in enumerate(lines) if " parent info ready version=" in line]
+        keys = [i for i, line in enumerate(lines) if re.search("key open name=(root|issuing|log)$", line)]
+        doors = [i for i, line in enumerate(lines) if "debug listening address=" in line]
+        ok(len(at) == 1 and len(keys) == 3 and max(keys) < at[0], "… and the signer has opened its keys", f"{keys} {at}")
+        ok(len(doors) >= 2 and max(doors) < at[0], "… and the doors listen on every address", f"{doors} {at}")
+    brevet.stop()
+    conf.write_text(before)
+
+
 def without_programs(brevet):
     """brevetd is only the parent: alone it says what it misses."""
     alone = brevet.root / "alone"
@@ -362,8 +416,13 @@ def starts(brevet):
     key.chmod(0o600)
     secret = brevet.root / "pass"
     secret.write_text("another passphrase\n")
-    refused(brevet, "passphrase", "a wrong passphrase is refused")
+    with Notified(brevet.root / "notify") as systemd:
+        begun, said = brought_up(brevet, systemd.env)
+        ok(begun != 0 and re.search(r"cannot start: a key does not open: the passphrase is not", said.splitlines()[-1]),
+           "a wrong passphrase is refused, the last line says so", said.splitlines()[-1])
+        ok("READY=1" not in systemd.heard() and " ready " not in said, "… and nobody was told that it is ready")
     secret.write_text("a passphrase for tests\n")
+    ready_means_ready(brevet)
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", brevet.https))

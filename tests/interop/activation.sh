@@ -2,7 +2,7 @@
 # Socket activation without systemd: brevetd is started with descriptors as
 # sd_listen_fds(3) has it. Each takes the place of its own kind alone.
 . "$(dirname "$0")/lib.sh"
-need curl
+need curl pgrep
 
 install_brevet
 plain() { curl -sf -o /dev/null "http://127.0.0.1:$1/crl/issuing.crl"; }   # PORT
