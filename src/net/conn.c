@@ -9,6 +9,9 @@
 
 #include "net/listener.h"
 
+/* Who has just come is waited for so long (ms) when the door closes. */
+#define DRAIN_FIRST_MS 1000
+
 /* --- states, deadlines, and what is waited for --- */
 
 static int64_t
@@ -196,6 +199,17 @@ conn_report(struct conn *conn, uint16_t status, enum bv_err err,
 
 /* --- what happens to it --- */
 
+/* A fresh connection is here to ask something. */
+static void
+await_first(struct conn *conn)
+{
+    int64_t wait = conn->net->limits.request_ms;
+    if (conn->net->draining && wait > DRAIN_FIRST_MS)
+        wait = DRAIN_FIRST_MS;
+    conn_change_state(conn, CONN_IDLE);
+    set_deadline(conn, loop_now_ms(conn->net->loop) + wait);
+}
+
 static void
 shake_hands(struct conn *conn)
 {
@@ -217,12 +231,8 @@ shake_hands(struct conn *conn)
      * its last flight is acknowledged: do not delay that by 40 ms. */
     int on = 1;
     (void)setsockopt(conn->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof(on));
-    conn_change_state(conn, CONN_IDLE);
-    set_deadline(conn,
-                 loop_now_ms(conn->net->loop) + conn->net->limits.request_ms);
-    if (conn->net->draining)
-        conn_linger(conn);
-    else if (tls_pending(conn->tls))
+    await_first(conn);
+    if (tls_pending(conn->tls))
         conn_request_read(conn);
 }
 
@@ -300,7 +310,9 @@ on_deadline(struct conn *conn)
         cut(conn);
         break;
     case CONN_IDLE:
-        conn_linger(conn);
+        conn_request_read(conn); /* what has come by now counts */
+        if (conn->state == CONN_IDLE)
+            conn_linger(conn);
         break;
     case CONN_LINGER:
     case CONN_CLOSED:
@@ -360,18 +372,18 @@ conn_open(struct net *net, int fd, bool secure, struct address address,
         conn->next->prev = &conn->next;
     net->conns = conn;
     net->counts.connections++;
-    conn_change_state(conn, secure ? CONN_HANDSHAKE : CONN_IDLE);
-    if (!secure) /* a fresh connection is here to ask something */
-        set_deadline(conn, loop_now_ms(net->loop) + net->limits.request_ms);
+    if (secure)
+        conn_change_state(conn, CONN_HANDSHAKE);
+    else
+        await_first(conn);
     return BV_OK;
 }
 
 void
 conn_end_idle(struct conn *conn)
 {
-    if (conn->state != CONN_IDLE)
-        return;
-    conn_enter(conn);
-    conn_linger(conn);
-    conn_leave(conn);
+    bool fresh = conn->started_us == 0;
+    int64_t end = loop_now_ms(conn->net->loop) + (fresh ? DRAIN_FIRST_MS : 0);
+    if (conn->state == CONN_IDLE && end < conn->deadline)
+        set_deadline(conn, end);
 }

@@ -99,7 +99,8 @@ enum bv_err conn_open(struct net *net, int fd, bool secure,
 void conn_close(struct conn *conn);
 /* conn_linger says goodbye and reads on for a while before it closes. */
 void conn_linger(struct conn *conn);
-/* conn_end_idle closes it if no request has begun. */
+/* conn_end_idle closes it soon if no request begins: at once after an answer,
+ * in a second when it has not asked anything yet. */
 void conn_end_idle(struct conn *conn);
 
 /* Every transition: the state, its deadline and what the descriptor waits

@@ -71,9 +71,10 @@ enum bv_err net_listen(struct net *net, int fd, bool secure) BV_CHECKED;
  * keep theirs. Takes its own reference. */
 void net_set_tls(struct net *net, struct tls *tls);
 
-/* net_drain stops accepting, closes idle connections, lets open exchanges
- * finish (each says "Connection: close") and calls done when none is left,
- * perhaps before it returns. The deadlines bound how long it can take. */
+/* net_drain stops accepting, closes idle connections, gives those that have not
+ * asked anything yet a second for it, lets open exchanges finish (each says
+ * "Connection: close") and calls done when none is left, perhaps before it
+ * returns. The deadlines bound how long it can take. */
 void net_drain(struct net *net, loop_fn *done, void *ctx);
 
 struct net_counts {

@@ -318,6 +318,34 @@ test_drain(void **state)
     assert_true(server.drained);
 }
 
+/* Who was let in before is not turned away for having been slower. */
+static void
+test_drain_waits_for_the_fresh(void **state)
+{
+    static struct server server;
+    bool ended;
+    server_init(&server, false);
+    server.limits.request_ms = 60000;
+    server_start(&server);
+    int fd = client_connect(&server);
+    int silent = client_connect(&server);
+    server_settle(&server);
+    server_order(&server, 'd');
+    server_settle(&server);
+    client_send(fd, GET("/"));
+    client_read_all(fd, text, sizeof(text), 5000, &ended);
+    assert_true(ended);
+    assert_memory_equal(text, "HTTP/1.1 200 ", 13);
+    assert_non_null(strstr(text, "Connection: close\r\n"));
+    assert_int_equal(client_read_all(silent, text, sizeof(text), 5000, &ended),
+                     0);
+    assert_true(ended);
+    close(silent);
+    close(fd);
+    server_await(&server, 'd');
+    server_stop(&server);
+}
+
 static void
 test_address_cap(void **state)
 {
@@ -422,6 +450,7 @@ main(void)
         T(test_slow_reader_is_cut),
         T(test_big_answer_and_file),
         T(test_drain),
+        T(test_drain_waits_for_the_fresh),
         T(test_address_cap),
         T(test_total_cap_pauses_accepting),
         T(test_idle_connections_hold_little),
