@@ -257,13 +257,42 @@ family_start(struct family *family, int64_t now, char *ret_problem)
     return first;
 }
 
+static struct child *
+running_core(struct family *family)
+{
+    for (unsigned i = 0; i < family->num; i++) {
+        struct child *child = &family->children[i];
+        if (child->row->role == PROC_CORE && is_running(child))
+            return child;
+    }
+    return NULL;
+}
+
 enum bv_err
-family_send(struct family *family, char *ret_problem)
+family_offer(struct family *family, const struct files *files, uint64_t id,
+             char *ret_problem)
+{
+    const struct child *core = running_core(family);
+    bv_auto_close int fd = -1;
+    BV_TRY(files_bundle(files, PROC_CORE, &fd, ret_problem));
+    enum bv_err err = BV_E_CLOSED;
+    if (core != NULL)
+        err = channel_send_fd(core->channel, MSG_BUNDLE, id, SPAN_EMPTY, fd);
+    if (err == BV_OK)
+        err = channel_flush(core->channel);
+    if (err != BV_OK)
+        (void)snprintf(ret_problem, FILES_PROBLEM_MAX,
+                       "core does not run: it is started anew; ask again then");
+    return err;
+}
+
+enum bv_err
+family_send(struct family *family, enum proc_role has, char *ret_problem)
 {
     ret_problem[0] = '\0';
     for (unsigned i = 0; i < family->num; i++) {
         struct child *child = &family->children[i];
-        if (!is_running(child))
+        if (!is_running(child) || child->row->role == has)
             continue;
         enum bv_err err = send_bundle(family, child, ret_problem);
         if (err != BV_OK && err != BV_E_CLOSED)
@@ -295,7 +324,7 @@ family_rebundle(struct family *family, uint64_t id, char *ret_problem)
     family->rebundle = 0;
     for (unsigned i = 0; i < family->num; i++)
         family->children[i].seen = 0; /* a new core counts from one again */
-    BV_TRY(family_send(family, ret_problem));
+    BV_TRY(family_send(family, PROC_PARENT, ret_problem));
     BV_TRY(ask_doors(family, id));
     family->rebundle = id;
     family_tell_served(family); /* there may be no door now */
@@ -307,11 +336,9 @@ family_rebundle(struct family *family, uint64_t id, char *ret_problem)
 void
 family_tell_served(struct family *family)
 {
-    struct child *core = NULL;
+    struct child *core = running_core(family);
     for (unsigned i = 0; i < family->num; i++) {
-        struct child *child = &family->children[i];
-        if (child->row->role == PROC_CORE && is_running(child))
-            core = child;
+        const struct child *child = &family->children[i];
         if (child->row->role == PROC_DOOR && is_running(child) &&
             child->seen < family->rebundle)
             return;

@@ -70,8 +70,14 @@ enum bv_err family_programs(struct family *family,
  * returned when all have been tried. */
 enum bv_err family_start(struct family *family, int64_t now,
                          char *ret_problem) BV_CHECKED;
-/* family_send sends everything from disk again: all (NULL), or one role. */
-enum bv_err family_send(struct family *family, char *ret_problem) BV_CHECKED;
+/* family_offer gives core alone what these files say; it answers TAKEN with
+ * this id. CLOSED while there is no core. */
+enum bv_err family_offer(struct family *family, const struct files *files,
+                         uint64_t id, char *ret_problem) BV_CHECKED;
+/* family_send sends everything from disk again, to all but the role that has
+ * it (PROC_PARENT: to all). */
+enum bv_err family_send(struct family *family, enum proc_role has,
+                        char *ret_problem) BV_CHECKED;
 /* family_rebundle does so because core asked (MSG_REBUNDLE). Each door answers
  * a question that comes behind its files when it has taken them over;
  * family_tell_served sees whether all that run have, and tells core once. */

@@ -28,11 +28,21 @@
 
 enum phase { SERVING, DRAINING_DOORS, DRAINING_REST, OVER };
 
+/* A new configuration that core has been asked about (SIGHUP). */
+struct offer {
+    bool pending;
+    bool again; /* SIGHUP came meanwhile */
+    uint64_t id;
+    struct files files;
+    uint64_t rebundle; /* core asked meanwhile (MSG_REBUNDLE); 0: no */
+};
+
 struct parent {
     const char *config_path, *dir;
     struct files files;
     struct listen_set listen;
     struct family family;
+    struct offer offer;
     int signals, lock;
     enum phase phase;
     int64_t phase_ends_ms, began_ms, watchdog_ms, watchdog_at_ms;
@@ -129,6 +139,136 @@ begin(struct parent *p)
     return family_start(&p->family, clock_mono_ms(), p->problem);
 }
 
+/* --- reload --- */
+
+/* Every bundle must be complete before any role hears of it. */
+static enum bv_err
+try_bundles(struct parent *p, const struct files *files)
+{
+    static const enum proc_role roles[] = {PROC_CORE, PROC_SIGNER, PROC_DOOR};
+    for (size_t i = 0; i < 3; i++) {
+        int fd;
+        BV_TRY(files_bundle(files, roles[i], &fd, p->problem));
+        (void)close(fd);
+    }
+    return BV_OK;
+}
+
+static enum bv_err
+offer(struct parent *p, struct files *files)
+{
+    memcpy(files->typed, p->files.typed, sizeof(files->typed));
+    files->core = p->files.core;
+    BV_TRY(try_bundles(p, files));
+    return family_offer(&p->family, files, ++p->offer.id, p->problem);
+}
+
+static void
+rebundle(struct parent *p, uint64_t id)
+{
+    if (family_rebundle(&p->family, id, p->problem) != BV_OK)
+        log_error("files could not be sent again detail=\"%s\"", p->problem);
+}
+
+/* Once: systemd waits for the end of a reload, but not of one it was not told
+ * of (a start is not over). */
+static void
+notify_reload_over(const struct parent *p)
+{
+    if (p->told_ready)
+        notify_send("READY=1");
+}
+
+static void
+refuse_reload(struct parent *p)
+{
+    log_error("not reloaded, nothing was changed detail=\"%s\"", p->problem);
+    notify_reload_over(p);
+}
+
+static void
+on_hangup(struct parent *p)
+{
+    struct files files;
+    if (p->phase != SERVING)
+        return;
+    if (p->offer.pending) {
+        p->offer.again = true;
+        return;
+    }
+    if (p->told_ready)
+        notify_reloading();
+    if (read_and_check(p, &files) != BV_OK) {
+        refuse_reload(p);
+        return;
+    }
+    if (offer(p, &files) != BV_OK) {
+        files_done(&files);
+        refuse_reload(p);
+        return;
+    }
+    p->offer.files = files;
+    p->offer.pending = true;
+}
+
+static void
+switch_over(struct parent *p)
+{
+    restart_warn(p->files.config, p->offer.files.config);
+    restart_keep(p->files.config, p->offer.files.config);
+    files_done(&p->files);
+    p->files = p->offer.files;
+    log_set_level(p->files.config->log_level);
+    if (family_send(&p->family, PROC_CORE, p->problem) == BV_OK)
+        log_info("reloaded");
+    else
+        log_error("reloaded, but not every role was told detail=\"%s\"",
+                  p->problem);
+    notify_reload_over(p);
+}
+
+/* What core refuses nobody hears of; why is in p->problem. What was put off
+ * for it follows. */
+static void
+end_offer(struct parent *p, bool taken)
+{
+    if (!p->offer.pending)
+        return;
+    p->offer.pending = false;
+    if (taken) {
+        switch_over(p);
+    } else {
+        files_done(&p->offer.files);
+        refuse_reload(p);
+    }
+    uint64_t id = p->offer.rebundle;
+    p->offer.rebundle = 0;
+    if (id != 0)
+        rebundle(p, id);
+    if (!p->offer.again)
+        return;
+    p->offer.again = false;
+    on_hangup(p);
+}
+
+static enum bv_err
+on_taken(struct parent *p, const struct msg *msg)
+{
+    struct span body = msg->body;
+    uint8_t err;
+    BV_TRY(span_u8(&body, &err));
+    BV_TRY(span_end(body));
+    if (msg->id != p->offer.id)
+        return BV_OK;
+    if (err != BV_OK)
+        (void)snprintf(p->problem, sizeof(p->problem),
+                       "core cannot work with it (%s): its line before this "
+                       "one says why",
+                       err_name((enum bv_err)err));
+    end_offer(p, err == BV_OK);
+    return BV_OK;
+}
+
 /* --- messages --- */
 
 static void
@@ -202,9 +342,12 @@ on_message(struct parent *p, struct child *child, const struct msg *msg)
         on_ready(p, child);
     if (msg->type == MSG_PONG)
         on_pong(p, child, msg->id);
-    if (msg->type == MSG_REBUNDLE &&
-        family_rebundle(&p->family, msg->id, p->problem) != BV_OK)
-        log_error("files could not be sent again detail=\"%s\"", p->problem);
+    if (msg->type == MSG_TAKEN)
+        return on_taken(p, msg);
+    if (msg->type == MSG_REBUNDLE && p->offer.pending)
+        p->offer.rebundle = msg->id;
+    else if (msg->type == MSG_REBUNDLE)
+        rebundle(p, msg->id);
     return BV_OK;
 }
 
@@ -254,10 +397,20 @@ set_phase(struct parent *p, enum phase phase, int64_t bound)
 }
 
 static void
+lose_offer(struct parent *p, const char *why)
+{
+    (void)snprintf(p->problem, sizeof(p->problem), "%s", why);
+    p->offer.rebundle = 0; /* it was that core's, or is nobody's soon */
+    end_offer(p, false);
+}
+
+static void
 stop(struct parent *p)
 {
     if (p->phase != SERVING)
         return;
+    p->offer.again = false;
+    lose_offer(p, "the server is told to end");
     log_info("stopping");
     notify_send("STOPPING=1");
     set_phase(p, DRAINING_DOORS, DRAIN_DOORS_MS);
@@ -315,59 +468,14 @@ reap(struct parent *p)
         if (why != NULL)
             child->state = CHILD_GONE;
         say_end(p, child, pid, status);
+        if (child->row->role == PROC_CORE)
+            lose_offer(p, "core ended before it had taken it over");
         if (why == NULL)
             continue;
         if (p->failed == NULL)
             p->failed = why;
         stop(p);
     }
-}
-
-/* Every bundle must be complete before any role hears of it. */
-static enum bv_err
-try_bundles(struct parent *p, const struct files *files)
-{
-    static const enum proc_role roles[] = {PROC_CORE, PROC_SIGNER, PROC_DOOR};
-    for (size_t i = 0; i < 3; i++) {
-        int fd;
-        BV_TRY(files_bundle(files, roles[i], &fd, p->problem));
-        (void)close(fd);
-    }
-    return BV_OK;
-}
-
-static enum bv_err
-reload(struct parent *p)
-{
-    struct files files;
-    BV_TRY(read_and_check(p, &files));
-    memcpy(files.typed, p->files.typed, sizeof(files.typed));
-    files.core = p->files.core;
-    enum bv_err err = try_bundles(p, &files);
-    if (err != BV_OK) {
-        files_done(&files);
-        return err;
-    }
-    restart_warn(p->files.config, files.config);
-    restart_keep(p->files.config, files.config);
-    files_done(&p->files);
-    p->files = files;
-    log_set_level(p->files.config->log_level);
-    return family_send(&p->family, p->problem);
-}
-
-static void
-on_hangup(struct parent *p)
-{
-    if (p->phase != SERVING)
-        return;
-    notify_reloading();
-    if (reload(p) == BV_OK)
-        log_info("reloaded");
-    else
-        log_error("not reloaded, nothing was changed detail=\"%s\"",
-                  p->problem);
-    notify_send("READY=1");
 }
 
 static void

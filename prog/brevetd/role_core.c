@@ -228,21 +228,20 @@ take_peers(struct deciding *d)
     return BV_OK;
 }
 
-static void
+static enum bv_err
 reload(struct deciding *d)
 {
     struct material fresh;
     struct span callers;
     enum bv_err err = material_take(&d->role->gifts.bundle, &fresh);
     d->role->gifts.has_bundle = false;
-    if (err != BV_OK)
-        return;
+    BV_TRY(err);
     err = core_reconfigure(d->core, &fresh.config->core);
     if (err != BV_OK) {
         log_error("the configuration was not taken over error=%s",
                   err_name(err));
         material_free(&fresh);
-        return;
+        return err;
     }
     material_free(&d->role->material);
     d->role->material = fresh;
@@ -250,6 +249,18 @@ reload(struct deciding *d)
     if (bundle_find(&fresh.bundle, "callers", &callers) == BV_OK)
         control_set_callers(d->control, callers);
     d->tick_at_ms = 0;
+    return BV_OK;
+}
+
+/* The parent gives a reload to the others only when it has worked here. */
+static enum bv_err
+take_bundle(struct deciding *d)
+{
+    uint64_t id = d->role->gifts.bundle_id;
+    uint8_t result = (uint8_t)reload(d);
+    return id == 0 ? BV_OK
+                   : channel_send(d->role->parent, MSG_TAKEN, id,
+                                  span_of(&result, sizeof(result)));
 }
 
 static enum bv_err
@@ -263,7 +274,7 @@ from_parent(struct deciding *d)
         if (!got)
             return take_peers(d);
         if (event == ROLE_BUNDLE)
-            reload(d);
+            BV_TRY(take_bundle(d));
         if (event == ROLE_SERVED && d->role->gifts.served == d->rebundles &&
             !d->files_changed)
             core_files_served(d->core);

@@ -509,7 +509,11 @@ core_reconfigure(struct core *core, const struct core_config *config)
 {
     char problem[200];
     struct issuer *issuers;
-    BV_TRY(core_config_check(config, problem, sizeof problem));
+    enum bv_err err = core_config_check(config, problem, sizeof problem);
+    if (err != BV_OK) {
+        log_error("the configuration does not fit detail=\"%s\"", problem);
+        return err;
+    }
     BV_TRY(load_durably(core, config, &issuers));
     for (size_t i = 0; i < config->num_cas; i++)
         schedule_crl(core, &issuers[i]);
@@ -517,7 +521,7 @@ core_reconfigure(struct core *core, const struct core_config *config)
     core->issuers = issuers;
     core->num_issuers = config->num_cas;
     core->config = config;
-    enum bv_err err = cas_register(core);
+    err = cas_register(core);
     if (err != BV_OK)
         log_error("the CAs' certificates are not in the inventory error=%s",
                   err_name(err));

@@ -45,6 +45,7 @@ take_bundle(struct role_gifts *gifts, struct msg *msg)
     bundle_close(&gifts->bundle);
     gifts->bundle = bundle;
     gifts->has_bundle = true;
+    gifts->bundle_id = msg->id;
     return BV_OK;
 }
 

@@ -27,6 +27,7 @@ struct role_peer {
 struct role_gifts {
     struct bundle bundle;
     bool has_bundle;
+    uint64_t bundle_id; /* 0, or core says with it what became of it */
     struct role_file files[ROLE_FILES_MAX];
     unsigned num_files;
     struct role_peer peers[PROC_ROWS_MAX];

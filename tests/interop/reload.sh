@@ -58,14 +58,33 @@ equal "taken back, nothing waits any more" "$before" "$(waits)"
 cp -a "$ca/ca" "$work/kept"
 cp "$work/other/ca/"{root,issuing}.{crt,key} "$ca/ca/"
 reload
-check "a name with another key is not taken over" until_true 10 grep -q 'taken by one with another key' "$work/brevetd.log"
+check "a name with another key is not taken over" grep -q 'taken by one with another key' "$work/brevetd.log"
+last() { grep 'reloaded' "$work/brevetd.log" | tail -n 1 | grep -q "$1"; }
+check "and the log says so" last 'not reloaded, nothing was changed detail="core cannot work with it (BAD_CONFIG)'
 new_csr swapped
-post simpleenroll "$work/swapped.b64" --user "swapped:$(token --device swapped)" --cacert "$work/kept/root.crt"
-equal "and nothing is signed with it" 503 "$status"
+swapped=$(token --device swapped)
+post simpleenroll "$work/swapped.b64" --user "swapped:$swapped" --cacert "$work/kept/root.crt"
+equal "signer and doors serve on with the keys there were" 200 "$status"
+answer_certs "$work/swapped.crt"
+check "as what they sign says" openssl verify -partial_chain -CAfile "$work/kept/issuing.crt" "$work/swapped.crt"
 cp "$work/kept/"{root,issuing}.{crt,key} "$ca/ca/"
 reload
 check "put back, it signs" until_true 10 enroll after
 check "with the key it says" openssl verify -partial_chain -CAfile "$issuing" "$work/after.crt"
+# what only core can tell: the parent reads no list
+printf 'nothing of the kind\n' >"$work/weak"
+cp "$ca/brevet.conf" "$work/before.conf"
+printf 'weak-keys = {"%s"}\nlabel "late" {\n    profile = "device"\n}\n' "$work/weak" >>"$ca/brevet.conf"
+reload
+check "a list that core cannot read is refused" last 'not reloaded, nothing was changed'
+get "$est/late/cacerts"
+equal "and the doors know no new label" 404 "$status"
+echo 0123456789abcdef0123 >"$work/weak"
+reload
+refuse "put right, it is taken" last 'not reloaded'
+get "$est/late/cacerts"
+equal "and the doors do" 200 "$status"
+cp "$work/before.conf" "$ca/brevet.conf"
 echo 'nonsense = 1' >>"$ca/brevet.conf"
 kill -HUP "$daemon"
 check "what cannot be read changes nothing" until_true 10 grep -q 'not reloaded, nothing was changed' "$work/brevetd.log"
