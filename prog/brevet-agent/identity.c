@@ -50,13 +50,15 @@ take_url(struct identity *identity)
         return complain(identity, "url must be https://HOST[:PORT][/PATH]",
                         url);
     const char *host = url + sizeof(scheme) - 1;
-    size_t len = host[0] == '[' ? strcspn(++host, "]") : strcspn(host, ":/");
-    const char *rest = host + len + (host[len] == ']' ? 1 : 0);
+    bool literal = host[0] == '[';
+    size_t len = literal ? strcspn(++host, "]/") : strcspn(host, ":/]");
+    bool closed = host[len] == ']';
+    const char *rest = host + len + (closed ? 1 : 0);
     char *end = NULL;
     unsigned long port = rest[0] == ':' ? strtoul(rest + 1, &end, 10) : 443;
     rest = end == NULL ? rest : end;
-    if (len == 0 || len >= sizeof(identity->host) || port == 0 ||
-        port > 65535 || (rest[0] != '\0' && rest[0] != '/') ||
+    if (literal != closed || len == 0 || len >= sizeof(identity->host) ||
+        port == 0 || port > 65535 || (rest[0] != '\0' && rest[0] != '/') ||
         strlen(rest) >= sizeof(identity->path))
         return complain(identity, "url must be https://HOST[:PORT][/PATH]",
                         url);

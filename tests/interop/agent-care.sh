@@ -170,6 +170,10 @@ equal "a second service too" 1 $?
 end_agent
 agent enroll --url "$https" --id deep --dir "$work/not/there" --ca-fingerprint "$pin"
 check "a folder whose parent is missing is named" said "$work/not/there"
+for url in 'https://[::1' 'https://[::1/x' 'https://::1]:8443' 'https://[]' 'https://h:' 'https://h:0x50' 'http://h'; do
+    agent enroll --url "$url" --id deep --dir "$work/urls" --ca-fingerprint "$pin"
+    check "the url $url is none" said "url must be https://HOST"
+done
 
 # --- several identities in one file ---
 section() { # NAME [lines]
