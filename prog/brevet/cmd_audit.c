@@ -73,6 +73,12 @@ print_fault(void *user, const char *line)
     (void)fprintf(stderr, "fault: %s\n", line);
 }
 
+static const char *
+plural(uint64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
 static void
 print_report(const struct command_call *call, const struct audit_report *r,
              bool has_key)
@@ -92,13 +98,15 @@ print_report(const struct command_call *call, const struct audit_report *r,
         (void)json_dumpf(json, stdout, JSON_INDENT(2));
         (void)printf("\n");
     } else {
-        (void)printf(
-            "%s: %llu entries, %llu of them under %llu signed "
-            "checkpoints; %llu certificates; %llu faults\n",
-            r->faults == 0 ? "good" : "NOT GOOD",
-            (unsigned long long)r->entries, (unsigned long long)r->signed_size,
-            (unsigned long long)r->checkpoints, (unsigned long long)r->certs,
-            (unsigned long long)r->faults);
+        (void)printf("%s: %llu %s, %llu of them under %llu signed "
+                     "checkpoint%s; %llu certificate%s; %llu fault%s\n",
+                     r->faults == 0 ? "good" : "NOT GOOD",
+                     (unsigned long long)r->entries,
+                     r->entries == 1 ? "entry" : "entries",
+                     (unsigned long long)r->signed_size,
+                     (unsigned long long)r->checkpoints, plural(r->checkpoints),
+                     (unsigned long long)r->certs, plural(r->certs),
+                     (unsigned long long)r->faults, plural(r->faults));
         if (!has_key)
             (void)printf("signatures were NOT checked: no verifier key\n");
         (void)printf("root %s\n", hex);
@@ -149,7 +157,8 @@ static int export(const struct command_call *call)
     if (call->as_json)
         (void)printf("{\"entries\": %llu}\n", (unsigned long long)num);
     else
-        (void)printf("%llu entries\n", (unsigned long long)num);
+        (void)printf("%llu %s\n", (unsigned long long)num,
+                     num == 1 ? "entry" : "entries");
     return COMMAND_OK;
 }
 

@@ -243,6 +243,10 @@ secret_from_file(struct install *in, const char *path)
     FILE *file = fopen(path, "re");
     struct stat st;
     char absolute[PATH_MAX], setting[CONFIG_PATH_MAX];
+    if (file == NULL && errno == ENOENT) {
+        (void)complain(strerror(errno), path);
+        return COMMAND_REFUSED;
+    }
     if (file == NULL || fstat(fileno(file), &st) < 0)
         return complain(strerror(errno), path);
     if (fgets(in->secret, sizeof(in->secret), file) == NULL)
@@ -446,15 +450,56 @@ run_daemon(const char *dir, const char *more, int argc, char **argv)
     return COMMAND_FAILED;
 }
 
+/* Their help is their own: brevetd's is of another program. */
+static bool
+is_help(int argc, char **argv, const char *text)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+            (void)fputs(text, stdout);
+            return true;
+        }
+    return false;
+}
+
+#define DAEMON_OPTIONS                                                         \
+    "  --dir DIR                  the installation\n"                          \
+    "  --config FILE              its configuration (DIR/brevet.conf)\n"
+
 static int
 serve_main(const char *dir, int argc, char **argv)
 {
+    static const char text[] =
+        "brevet serve: run the server in the foreground\n"
+        "\n"
+        "usage: brevet serve [options]\n"
+        "\n" DAEMON_OPTIONS "\n"
+        "It is brevetd(8): SIGHUP reloads, SIGTERM finishes open requests and "
+        "ends.\n"
+        "\n"
+        "examples:\n"
+        "brevet --dir DIR serve\n";
+    if (is_help(argc, argv, text))
+        return COMMAND_OK;
     return run_daemon(dir, NULL, argc, argv);
 }
 
 static int
 check_main(const char *dir, int argc, char **argv)
 {
+    static const char text[] =
+        "brevet check: tell all that would stop or hamper the server\n"
+        "\n"
+        "usage: brevet check [options]\n"
+        "\n" DAEMON_OPTIONS "  --json                     answer in JSON\n"
+        "\n"
+        "Exit: 0 it can start, warnings or not; 1 it cannot.\n"
+        "\n"
+        "examples:\n"
+        "brevet --dir DIR check\n"
+        "brevet --dir DIR check --json\n";
+    if (is_help(argc, argv, text))
+        return COMMAND_OK;
     return run_daemon(dir, "--check", argc, argv);
 }
 

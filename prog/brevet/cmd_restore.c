@@ -567,7 +567,8 @@ restore(const struct command_call *call)
     if (err != BV_OK) {
         (void)fprintf(stderr, "brevet: nothing was restored: %s\n",
                       r->problem[0] != '\0' ? r->problem : err_text(err));
-        return err == BV_E_REFUSED ? COMMAND_REFUSED : COMMAND_FAILED;
+        return err == BV_E_REFUSED || err == BV_E_NOT_FOUND ? COMMAND_REFUSED
+                                                            : COMMAND_FAILED;
     }
     if (call->as_json)
         (void)printf("{\"certs\": %llu, \"next_seq\": %llu, "

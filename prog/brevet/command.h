@@ -6,7 +6,8 @@
  * with --json. A row with a run function does its own work; getopt has been
  * done for it too. Every command knows --dir, --json and --help.
  *
- * Exit codes: 0 done; 1 it failed; 2 wrong use; 3 not found or refused. */
+ * Exit codes: 0 done; 1 it failed; 2 wrong use; 3 not found (a file that was
+ * named, too) or refused. */
 #ifndef BV_PROG_BREVET_COMMAND_H
 #define BV_PROG_BREVET_COMMAND_H
 

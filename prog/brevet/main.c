@@ -282,7 +282,26 @@ kind_text(enum command_kind kind)
     return "it takes a file's name";
 }
 
-static bool
+static int
+kept(int status)
+{
+    return status == 0 ? COMMAND_OK
+                       : command_fail("its arguments", BV_E_NO_MEMORY);
+}
+
+/* What a word that cannot be taken ends with: a file that is not there is not
+ * found by whatever command was to read it. */
+static int
+bad_value(const struct command_option *option, const char *text)
+{
+    if (option->kind == COMMAND_FILE) /* of which it has been said why */
+        return access(text, F_OK) != 0 ? COMMAND_REFUSED : COMMAND_USAGE;
+    (void)fprintf(stderr, "brevet: \"%s\" is no value for %s: %s\n", text,
+                  option->name, kind_text(option->kind));
+    return COMMAND_USAGE;
+}
+
+static int
 set_option(struct command_call *call, const struct command_option *option,
            const char *text)
 {
@@ -291,19 +310,16 @@ set_option(struct command_call *call, const struct command_option *option,
 
     if (!read_value(option->kind, text, &value)) {
         json_decref(value);
-        if (option->kind != COMMAND_FILE) /* of which it has said why */
-            (void)fprintf(stderr, "brevet: \"%s\" is no value for %s: %s\n",
-                          text, option->name, kind_text(option->kind));
-        return false;
+        return bad_value(option, text);
     }
     if (option->kind != COMMAND_LIST)
-        return json_object_set_new(call->args, key, value) == 0;
+        return kept(json_object_set_new(call->args, key, value));
     json_t *list = json_object_get(call->args, key);
     if (list == NULL) {
         list = json_array();
         (void)json_object_set_new(call->args, key, list);
     }
-    return json_array_append_new(list, value) == 0;
+    return kept(json_array_append_new(list, value));
 }
 
 static size_t
@@ -389,7 +405,7 @@ read_options(struct command_call *call, int argc, char **argv)
     static char program[] = "brevet";
     struct option options[OPTIONS_MAX + 4];
     const struct command *command = call->command;
-    int c;
+    int c, code = COMMAND_OK;
 
     (void)long_options(command, options);
     argv[0] = program; /* getopt names it */
@@ -403,9 +419,11 @@ read_options(struct command_call *call, int argc, char **argv)
             call->as_json = true;
         else if (c < 1000)
             return see_help(command);
-        else if (!set_option(call, &command->options[c - 1000],
-                             optarg != NULL ? optarg : ""))
-            return COMMAND_USAGE;
+        else
+            code = set_option(call, &command->options[c - 1000],
+                              optarg != NULL ? optarg : "");
+        if (code != COMMAND_OK)
+            return code;
     }
     int left = argc - optind;
     bool takes = command->positional.name != NULL;
@@ -416,9 +434,9 @@ read_options(struct command_call *call, int argc, char **argv)
                       left > 0 ? "is one word too many" : "is missing");
         return see_help(command);
     }
-    if (left == 1 && !set_option(call, &command->positional, argv[optind]))
-        return COMMAND_USAGE;
-    return check_needs(call);
+    if (left == 1)
+        code = set_option(call, &command->positional, argv[optind]);
+    return code != COMMAND_OK ? code : check_needs(call);
 }
 
 static const struct command *

@@ -131,9 +131,10 @@ print(const struct examine *e, const char *config_path, bool as_json)
     } else {
         print_list("error", e->errors);
         print_list("warning", e->warnings);
-        (void)printf("%s is %s: %zu errors, %zu warnings\n", config_path,
+        (void)printf("%s is %s: %zu error%s, %zu warning%s\n", config_path,
                      errors == 0 ? "valid" : "NOT fit for a start", errors,
-                     warnings);
+                     errors == 1 ? "" : "s", warnings,
+                     warnings == 1 ? "" : "s");
     }
     json_decref(all);
 }

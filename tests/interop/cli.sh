@@ -55,7 +55,13 @@ brevet --help >/dev/full 2>"$work/err"
 equal "what could not be written is a failure" 1 $?
 check "and is said" grep -q "No space left" "$work/err"
 code "where help is" 2 "see brevet cert list --help" cert list --nonsense
-code "a file that is not there" 2 "No such file" cert issue --profile server --csr /nonexistent
+code "a file that is not there" 3 "No such file" cert issue --profile server --csr /nonexistent
+code "a checkpoint that is not there" 3 "No such file" audit verify --known /nonexistent
+code "a database that is not there" 3 "No such file" audit verify --db /nonexistent
+code "a certificate that is not there" 3 "No such file" ca install /nonexistent
+code "a passphrase that is not there" 3 "No such file" init --name A --passphrase-file /nonexistent
+check "brevet serve --help is of brevet serve" sh -c "$bin_brevet serve --help | grep -q '^usage: brevet serve'"
+check "brevet check --help is of brevet check" sh -c "$bin_brevet check --help | grep -q '^usage: brevet check'"
 check "help" sh -c "$bin_brevet --help | grep -q usage"
 check "version" sh -c "$bin_brevet --version | grep -qE '^brevet [0-9]'"
 "$bin_brevet" --help | sed -n 's/^  \([a-z]* [a-z]*\) .*/\1/p' | sed 's/ *$//' >"$work/commands"
