@@ -1,5 +1,6 @@
 #include "prog/brevetd/examine.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -57,14 +58,16 @@ on_mode(void *user, const char *problem)
 
 /* --- the parts --- */
 
-static bool
+static enum examine_serving
 is_serving(const struct config *config)
 {
     char path[CONFIG_PATH_MAX];
     if (config_path(config, "run/brevetd.lock", path) != BV_OK)
-        return false;
+        return EXAMINE_IDLE;
     bv_auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    return fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) != 0;
+    if (fd < 0)
+        return errno == ENOENT ? EXAMINE_IDLE : EXAMINE_UNKNOWN;
+    return flock(fd, LOCK_SH | LOCK_NB) != 0 ? EXAMINE_SERVING : EXAMINE_IDLE;
 }
 
 /* What a start does itself with the files, role for role. */

@@ -24,6 +24,12 @@ void examine_warn(struct examine *e, const char *format, ...)
 void examine_cas(struct examine *e, const struct files *files);
 /* Addresses, URLs, disk, clock, administrators, lists of weak keys, database.
  * serving: a daemon runs, its addresses are its own. */
-void examine_host(struct examine *e, const struct files *files, bool serving);
+enum examine_serving {
+    EXAMINE_IDLE,
+    EXAMINE_SERVING,
+    EXAMINE_UNKNOWN, /* its lock may not be looked at */
+};
+void examine_host(struct examine *e, const struct files *files,
+                  enum examine_serving serving);
 
 #endif

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "prog/brevetd/holder.h"
 #include "store/sqlite.h"
 
 #define DAY INT64_C(86400)
@@ -25,7 +26,7 @@
 struct host {
     struct examine *e;
     const struct config *config;
-    bool serving;
+    enum examine_serving serving;
 };
 
 /* --- addresses --- */
@@ -57,6 +58,38 @@ address_of(const char *text, struct sockaddr_storage *ret, socklen_t *ret_len)
            1;
 }
 
+/* What is not known is no error: who asks may see neither the lock nor other
+ * users' programs. */
+static void
+say_in_use(struct host *h, const char *text,
+           const struct sockaddr_storage *address)
+{
+    struct holder holder;
+    if (h->serving == EXAMINE_SERVING) /* by us */
+        return;
+    holder_find(address, &holder);
+    bool unknown = h->serving == EXAMINE_UNKNOWN &&
+                   (!holder.found || strncmp(holder.name, "brevetd", 7) == 0);
+    if (unknown)
+        examine_warn(h->e,
+                     "%s is in use: whether by this installation's server "
+                     "only root or who runs it can tell",
+                     text);
+    else if (!holder.found)
+        examine_error(h->e,
+                      "%s is in use by a program that cannot be seen from "
+                      "here",
+                      text);
+    else if (strcmp(holder.name, "systemd") == 0)
+        examine_warn(h->e,
+                     "%s is held by systemd: as it should be if a socket unit "
+                     "passes it to brevetd",
+                     text);
+    else
+        examine_error(h->e, "%s is taken by %s (pid %ld)", text, holder.name,
+                      (long)holder.pid);
+}
+
 /* Asked by taking it for a moment, as a start does. */
 static void
 check_address(struct host *h, const char *text)
@@ -73,11 +106,10 @@ check_address(struct host *h, const char *text)
         return;
     }
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (bind(fd, (struct sockaddr *)&address, len) == 0 ||
-        (errno == EADDRINUSE && h->serving))
+    if (bind(fd, (struct sockaddr *)&address, len) == 0)
         return;
     if (errno == EADDRINUSE)
-        examine_error(h->e, "%s is taken by another program", text);
+        say_in_use(h, text, &address);
     else if (errno == EADDRNOTAVAIL)
         examine_error(h->e, "%s is no address of this machine", text);
     else if (errno == EACCES)
@@ -267,7 +299,8 @@ check_database(struct host *h)
 }
 
 void
-examine_host(struct examine *e, const struct files *files, bool serving)
+examine_host(struct examine *e, const struct files *files,
+             enum examine_serving serving)
 {
     struct host h = {e, files->config, serving};
     const struct config *c = files->config;

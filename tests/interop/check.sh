@@ -20,6 +20,13 @@ equal "nothing is to be said of a new installation" "[]" "$(jq -c .warnings "$wo
 check "brevetd --check is the same" "$bin_brevetd" --dir "$ca" --check
 check "while it is served too" start_daemon
 check "its own addresses are not in its way" look
+chmod 0 "$ca/run/brevetd.lock"
+blind=() # root reads what it likes
+[ "$(id -u)" -ne 0 ] || blind=(setpriv --bounding-set=-dac_override,-dac_read_search)
+check "nor are they to who cannot see whose they are" "${blind[@]}" "$bin_brevetd" --dir "$ca" --check --json
+"${blind[@]}" "$bin_brevetd" --dir "$ca" --check --json >"$work/json"
+check "that much is told" told warnings "127.0.0.1:$https_port is in use: whether by this installation"
+chmod 600 "$ca/run/brevetd.lock"
 stop_daemon
 
 "$bin_brevet" init --dir "$work/ed" --name Ed --host localhost --https 127.0.0.1:0 --http 127.0.0.1:0 --ca-alg ed25519 \
@@ -83,14 +90,33 @@ head -c 8192 /dev/urandom >"$ca/db/brevet.db"
 refuse "a database that is none" look
 check "is told" told errors 'the database cannot be used'
 anew
-python3 -c 'import socket,sys,time; s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("127.0.0.1", int(sys.argv[1]))); s.listen(); open(sys.argv[2], "w"); time.sleep(60)' \
-    "$https_port" "$work/taken" &
-holder=$!
-until_true 10 test -e "$work/taken"
+hold() { # NAME: a program of this name has the https address
+    rm -f "$work/taken"
+    python3 - "$https_port" "$work/taken" "$1" <<'PY' &
+import socket, sys, time
+open("/proc/self/comm", "w").write(sys.argv[3])
+s = socket.socket()
+s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+s.bind(("127.0.0.1", int(sys.argv[1])))
+s.listen()
+open(sys.argv[2], "w")
+time.sleep(60)
+PY
+    holder=$!
+    until_true 10 test -e "$work/taken"
+}
+let_go() {
+    kill "$holder"
+    wait "$holder" 2>/dev/null
+}
+hold thief
 refuse "an address another program has" look
-check "is told" told errors "127.0.0.1:$https_port is taken"
-kill "$holder"
-wait "$holder" 2>/dev/null
+check "is told, and which one it is" told errors "127.0.0.1:$https_port is taken by thief .pid $holder."
+let_go
+hold systemd
+check "one that systemd holds for us is no fault" look
+check "but a warning" told warnings "127.0.0.1:$https_port is held by systemd"
+let_go
 echo 'nonsense = 1' >>"$ca/brevet.conf"
 refuse "a configuration that cannot be read" look
 check "is told with its line" told errors 'brevet.conf:[0-9]'
