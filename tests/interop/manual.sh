@@ -41,5 +41,30 @@ if command -v zsh >/dev/null; then
     for file in "$build/dist/_brevet" dist/completion/_brevetd dist/completion/_brevet-agent; do
         check "zsh reads $(basename "$file")" zsh -n "$file"
     done
+    refuse "zsh: an option without a word about it" grep -q '\[\]' "$build/dist/_brevet"
+    # each pair: what is typed, and what TAB makes of it
+    pairs=("brevet toke" "brevet token"
+        "brevet --dir X toke" "brevet --dir X token"
+        "brevet --json --dir X token cr" "brevet --json --dir X token create"
+        "brevet --dir X token create --us" "brevet --dir X token create --uses"
+        "brevet --js" "brevet --json"
+        "brevet cert revoke --reason keyC" "brevet cert revoke --reason keyCompromise"
+        "brevet cert issue --csr $work/fi" "brevet cert issue --csr $work/file.csr"
+        "brevet --dir $work/fo" "brevet --dir $work/folder/")
+    typed=() wanted=()
+    for ((i = 0; i < ${#pairs[@]}; i += 2)); do typed+=("${pairs[i]}") && wanted+=("${pairs[i + 1]}"); done
+    mapfile -t got < <(timeout 60 python3 -B tests/interop/lib/zsh_tab.py "$build/dist" "${typed[@]}")
+    for i in "${!typed[@]}"; do equal "zsh: ${typed[i]}" "${wanted[i]}" "${got[i]:-}"; done
+fi
+if command -v fish >/dev/null; then
+    fish_words() { HOME=$work fish --no-config -c 'source $argv[1]; complete -C $argv[2]' "$build/dist/brevet.fish" "$1" | cut -f1 | paste -sd' '; }
+    equal "fish: brevet to" "token" "$(fish_words "brevet to")"
+    equal "fish: brevet token" "create list revoke" "$(fish_words "brevet token ")"
+    equal "fish: brevet --dir X token c" "create" "$(fish_words "brevet --dir X token c")"
+    equal "fish: brevet --json token c" "create" "$(fish_words "brevet --json token c")"
+    equal "fish: brevet token create --us" "--uses" "$(fish_words "brevet token create --us")"
+    equal "fish: brevet cert revoke --reason key" "keyCompromise" "$(fish_words "brevet cert revoke --reason key")"
+    equal "fish: a file" "$work/file.csr" "$(fish_words "brevet cert issue --csr $work/fi")"
+    equal "fish: a folder" "$work/folder/" "$(fish_words "brevet --dir $work/fo")"
 fi
 finish
