@@ -444,6 +444,28 @@ a_flood_is_taken_in_shares(void **state)
     channel_free(doors[1]);
 }
 
+/* Who started the signer waits for its keys, whatever others want meanwhile. */
+static void
+keys_open_under_questions(void **state)
+{
+    bv_auto(signer_server) struct signer_server *server = new_server();
+    struct channel *door;
+    int fds[2];
+
+    assert_int_equal(channel_pair(fds), BV_OK);
+    assert_int_equal(signer_server_door(server, 0, fds[0]), BV_OK);
+    assert_int_equal(channel_new(fds[1], PROC_DOOR, PROC_SIGNER, &door), BV_OK);
+    assert_true(signer_server_sealed(server));
+    for (uint64_t i = 0; i < 8 && signer_server_sealed(server); i++) {
+        assert_int_equal(channel_send(door, MSG_OCSP, i, SPAN_LIT("x")), BV_OK);
+        assert_int_equal(channel_flush(door), BV_OK);
+        assert_int_equal(step(server), BV_OK);
+        assert_int_equal(answers_of(door), 1);
+    }
+    assert_false(signer_server_sealed(server));
+    channel_free(door);
+}
+
 /* A door that pretends to be core is not heard again; others are. */
 static void
 a_door_out_of_protocol_is_cut_off(void **state)
@@ -552,6 +574,7 @@ main(void)
         cmocka_unit_test(wrong_passphrase),
         cmocka_unit_test(doors_get_ocsp_and_nothing_else),
         cmocka_unit_test(signs_for_the_key_that_is_meant),
+        cmocka_unit_test(keys_open_under_questions),
         cmocka_unit_test(a_flood_is_taken_in_shares),
         cmocka_unit_test(a_door_out_of_protocol_is_cut_off),
         cmocka_unit_test(bad_configurations),
