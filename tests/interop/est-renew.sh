@@ -205,7 +205,7 @@ new_csr pump-1
 as_ra simpleenroll pump-1
 equal "it enrols a device" 200 "$status"
 answer_certs "$work/pump-1.crt"
-check "for the device's key and name" sh -c "openssl x509 -in '$work/pump-1.crt' -noout -subject | grep -q 'CN = pump-1' &&
+check "for the device's key and name" sh -c "openssl x509 -in '$work/pump-1.crt' -noout -subject -nameopt RFC2253 | grep -q 'CN=pump-1' &&
     [ \"\$(openssl x509 -in '$work/pump-1.crt' -noout -pubkey)\" = \"\$(openssl pkey -in '$work/pump-1.key' -pubout)\" ]"
 mv "$work/pump-1.key" "$work/pump-1.old"
 new_csr pump-1
