@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -53,10 +54,17 @@ def until(condition, seconds=10.0, pause=0.01):
         time.sleep(pause)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port(other=None):
+    """Below the range clients take their own ports from, and not the other."""
+    while True:
+        port = random.randrange(10000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port != other:
+            return port
 
 
 def run(*command, **more):
@@ -83,7 +91,8 @@ class Brevet:
     def __init__(self, config="", root=None, serial_prefix="", own_users=False):
         self.root = pathlib.Path(root or tempfile.mkdtemp(prefix="brevet-fault."))
         self.dir = self.root / "ca"
-        self.https, self.http = free_port(), free_port()
+        self.https = free_port()
+        self.http = free_port(self.https)
         self.daemon = None
         self.plain_context = None
         self.log = self.root / "brevetd.log"

@@ -209,7 +209,7 @@ install_brevet() {
     local more=${1:-}
     [ $# -gt 0 ] && shift
     https_port=$(free_port)
-    http_port=$(free_port)
+    until http_port=$(free_port) && [ "$http_port" != "$https_port" ]; do :; done
     https=https://localhost:$https_port
     http=http://127.0.0.1:$http_port
     est=$https/.well-known/est

@@ -282,9 +282,11 @@ fixture_open(struct fixture *f)
     memset(f, 0, sizeof *f);
     fixture_time = FIXTURE_NOW;
     const char *temp = getenv("TMPDIR");
-    (void)snprintf(f->dir, sizeof f->dir, "%s/brevet-core-XXXXXX",
+    char dir[sizeof f->dir];
+    (void)snprintf(dir, sizeof dir, "%s/brevet-core-XXXXXX",
                    temp != NULL && strlen(temp) < 32 ? temp : "/tmp");
-    assert_non_null(mkdtemp(f->dir));
+    assert_non_null(mkdtemp(dir));
+    memcpy(f->dir, dir, sizeof dir);
     (void)snprintf(f->path, sizeof f->path, "%s/brevet.db", f->dir);
     assert_int_equal(signer_soft_new(on_signed, f, &f->signer), BV_OK);
     make_cas(f);
