@@ -420,7 +420,8 @@ static const struct schema_key profile_keys[] = {
      .choices = key_kinds,
      .put = put_key,
      .def = "p256 p384 ed25519 rsa",
-     .help = "Kinds of keys that are certified."},
+     .help = "Kinds of keys that are certified; of RSA those with the "
+             "exponent 65537."},
     NUMBER(UNSIGNED, profile, "rsa-min", rsa_min, 2048, 8192, "2048",
            "Smallest RSA key in bits."),
     NUMBER(UNSIGNED, profile, "rsa-max", rsa_max, 2048, 8192, "4096",

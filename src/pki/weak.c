@@ -31,7 +31,7 @@ weak_text(enum weak why)
     case WEAK_RSA_EVEN:
         return "the RSA modulus is even";
     case WEAK_RSA_EXPONENT:
-        return "the RSA exponent is even, below 65537 or too long";
+        return "the RSA exponent is not 65537";
     case WEAK_RSA_SMALL_FACTOR:
         return "the RSA modulus has a small factor";
     case WEAK_RSA_CLOSE_PRIMES:
@@ -294,12 +294,13 @@ has_close_primes(const BIGNUM *n)
     return walk(n, a, b2, r, s, ctx);
 }
 
+/* FIPS 186-5 A.1.1 takes any odd one above 2^16. But who can use a key with
+ * one exponent can with each: the same modulus would be as many keys as there
+ * are exponents, of which one is blocked or another device's. */
 static bool
 is_bad_exponent(struct span e)
 {
-    /* FIPS 186-5 A.1.1: odd, above 2^16; e has no leading zero. Verifiers do
-     * not take it to 2^256: OpenSSL stops at 64 bits, and lint with it. */
-    return e.len < 3 || e.len > 8 || e.data[e.len - 1] % 2 == 0;
+    return !span_eq(e, SPAN_LIT("\x01\x00\x01"));
 }
 
 static enum weak

@@ -1,5 +1,7 @@
 /* Public keys that must not be certified although they parse: too short, made
- * by a broken generator, or factored with a pencil. Costs: EC about 5 us,
+ * by a broken generator, factored with a pencil, or another's in disguise (with
+ * alg_spki_parse, which takes one encoding of each, what passes here is the
+ * same key exactly when the octets are). Costs: EC about 5 us,
  * Ed25519 nothing, RSA-2048 about 100 us.
  *
  * Not decided here: which algorithms and sizes a profile likes, keys seen
@@ -15,8 +17,7 @@ enum weak {
     WEAK_RSA_SIZE,         /* below the minimum, above 8192, or no multiple
                             * of 8 bits: no generator worth trusting */
     WEAK_RSA_EVEN,         /* even modulus */
-    WEAK_RSA_EXPONENT,     /* e even, or not above 2^16 (FIPS 186-5), or above
-                            * 64 bits */
+    WEAK_RSA_EXPONENT,     /* not 65537: a modulus is one key, whatever e */
     WEAK_RSA_SMALL_FACTOR, /* a prime below 4096 divides n */
     WEAK_RSA_CLOSE_PRIMES, /* Fermat's method finds p, q in 100 rounds */
     WEAK_RSA_ROCA,         /* CVE-2017-15361: Infineon's generator */
