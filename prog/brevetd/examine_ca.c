@@ -219,6 +219,21 @@ check_kind(struct look *l, size_t i, const struct cert *cert)
 }
 
 static void
+check_usages(struct look *l, size_t i, const struct looked *ca)
+{
+    struct core_ca with = l->config->cas[i];
+    with.cert = ca->der;
+    with.num_chain = ca->num_chain;
+    memcpy(with.chain, ca->chain, sizeof(with.chain));
+    const struct profile *p = core_config_barred(&l->config->core, &with);
+    if (p != NULL)
+        examine_error(l->e,
+                      "profile \"%s\": ca \"%s\", or one above, is not for "
+                      "its extended key usages",
+                      p->name, with.name);
+}
+
+static void
 check_ca(struct look *l, size_t i, struct looked *ca)
 {
     const char *name = l->config->cas[i].name;
@@ -230,6 +245,7 @@ check_ca(struct look *l, size_t i, struct looked *ca)
         check_key(l, name, l->config->ca_files[i].key + strlen("file:"),
                   cert.spki.whole);
     check_kind(l, i, &cert);
+    check_usages(l, i, ca);
     check_responder(l, i, &cert);
     check_crl(l, i);
 }

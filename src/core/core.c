@@ -12,6 +12,7 @@
 #include "core/crl_wait.h"
 #include "core/handle.h"
 #include "core/infra.h"
+#include "core/issue.h"
 #include "core/job.h"
 #include "core/piece.h"
 #include "core/replay.h"
@@ -96,6 +97,24 @@ register_issuer(struct core *core, struct issuer *issuer)
     return BV_E_BAD_CONFIG;
 }
 
+/* What the issuer's certificate, and each above it, forbid those below. One
+ * that cannot be read forbids what it likes: OpenSSL is to look. */
+static void
+note_limits(struct issuer *issuer)
+{
+    issuer->constrained = issuer->cert.name_constraints.len > 0;
+    issuer->barred = issue_barred(&issuer->cert);
+    for (size_t i = 0; i < issuer->config->num_chain; i++) {
+        struct cert above;
+        if (cert_parse(issuer->config->chain[i], &above) != BV_OK) {
+            issuer->constrained = true;
+            continue;
+        }
+        issuer->constrained |= above.name_constraints.len > 0;
+        issuer->barred |= issue_barred(&above);
+    }
+}
+
 static enum bv_err
 load_issuers(struct core *core, const struct core_config *config,
              struct issuer **ret_issuers)
@@ -108,6 +127,7 @@ load_issuers(struct core *core, const struct core_config *config,
         enum bv_err err = cert_parse(config->cas[i].cert, &issuers[i].cert);
         if (err == BV_OK) {
             digest_sha256(issuers[i].cert.spki.whole, issuers[i].key_hash);
+            note_limits(&issuers[i]);
             err = register_issuer(core, &issuers[i]);
         }
         if (err != BV_OK) {
@@ -460,6 +480,7 @@ keep_schedule(struct core *core, struct issuer *issuer)
     *issuer = *old;
     issuer->config = config;
     issuer->cert = cert;
+    note_limits(issuer);
     issuer->oracle_seen = 0;
     issuer->proven = false;
 }

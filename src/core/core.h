@@ -124,6 +124,11 @@ struct core_config {
     int64_t checkpoint_every;            /* seconds; 0: 60 */
 };
 
+/* core_config_barred: a profile in use (default, of a label, a manufacturer or
+ * the own listener) with an extended key usage that its CA ca, or one above it,
+ * is not for; NULL when there is none. */
+const struct profile *core_config_barred(const struct core_config *config,
+                                         const struct core_ca *ca);
 /* core_config_check: BAD_CONFIG and a sentence when a name refers to nothing,
  * a profile contradicts itself, a CA certificate is not one, … */
 enum bv_err core_config_check(const struct core_config *config,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/issue.h"
 #include "core/state.h"
 
 const struct profile *
@@ -65,6 +66,61 @@ check_profiles(const struct core_config *config, char *ret_problem, size_t cap)
     return BV_OK;
 }
 
+static bool
+is_in_use(const struct core_config *config, const char *name)
+{
+    const char *tls =
+        config->tls_profile[0] != '\0' ? config->tls_profile : "server";
+    if (strcmp(config->default_profile, name) == 0 ||
+        (config->tls_path[0] != '\0' && strcmp(tls, name) == 0))
+        return true;
+    for (size_t i = 0; i < config->num_labels; i++) {
+        if (strcmp(config->labels[i].profile, name) == 0)
+            return true;
+    }
+    for (size_t i = 0; i < config->num_manufacturers; i++) {
+        if (strcmp(config->manufacturers[i].profile, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static unsigned
+barred_by(struct span der)
+{
+    struct cert cert;
+    return cert_parse(der, &cert) == BV_OK ? issue_barred(&cert) : 0;
+}
+
+const struct profile *
+core_config_barred(const struct core_config *config, const struct core_ca *ca)
+{
+    unsigned barred = barred_by(ca->cert);
+    for (size_t i = 0; i < ca->num_chain; i++)
+        barred |= barred_by(ca->chain[i]);
+    for (size_t i = 0; i < config->num_profiles; i++) {
+        const struct profile *p = &config->profiles[i];
+        if (strcmp(p->ca, ca->name) == 0 && issue_is_barred(p, barred) &&
+            is_in_use(config, p->name))
+            return p;
+    }
+    return NULL;
+}
+
+/* The profiles that nobody asks for are refused when somebody does. */
+static enum bv_err
+check_usages(const struct core_config *config, char *ret_problem, size_t cap)
+{
+    for (size_t i = 0; i < config->num_cas; i++) {
+        const struct profile *p = core_config_barred(config, &config->cas[i]);
+        if (p != NULL)
+            return bad_config(ret_problem, cap, "profile", p->name,
+                              "its CA, or one above, is not for these "
+                              "extended key usages");
+    }
+    return BV_OK;
+}
+
 /* A manufacturer names its devices as it likes; the group keeps it from
  * naming another one's. */
 static bool
@@ -103,6 +159,7 @@ core_config_check(const struct core_config *config, char *ret_problem,
     const char *def = config->default_profile;
     BV_TRY(check_cas(config, ret_problem, cap));
     BV_TRY(check_profiles(config, ret_problem, cap));
+    BV_TRY(check_usages(config, ret_problem, cap));
     for (size_t i = 0; i < config->num_labels; i++) {
         if (core_config_profile(config, config->labels[i].profile) == NULL)
             return bad_config(ret_problem, cap, "label",

@@ -73,6 +73,32 @@ eku_oid(enum profile_eku eku)
     return SPAN_EMPTY;
 }
 
+unsigned
+issue_barred(const struct cert *ca)
+{
+    static const enum profile_eku all[] = {
+        PROFILE_EKU_SERVER_AUTH, PROFILE_EKU_CLIENT_AUTH,
+        PROFILE_EKU_CODE_SIGNING, PROFILE_EKU_CMC_RA};
+    unsigned barred = 0;
+    if (ca->eku.len == 0 || ext_has_eku(ca->eku, oid_any_eku))
+        return 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (!ext_has_eku(ca->eku, eku_oid(all[i])))
+            barred |= 1u << all[i];
+    }
+    return barred;
+}
+
+bool
+issue_is_barred(const struct profile *profile, unsigned barred)
+{
+    for (unsigned i = 0; i < profile->num_eku; i++) {
+        if ((barred & 1u << profile->eku[i]) != 0)
+            return true;
+    }
+    return false;
+}
+
 static enum bv_err
 gather(const struct issue_spec *spec, struct facts *ret)
 {
@@ -187,7 +213,8 @@ second_opinion(const struct issue_spec *spec, const struct issue_result *r,
 {
     struct span issuer = spec->issuer ? spec->issuer->whole : SPAN_EMPTY;
     const char *problem;
-    enum bv_err err = oracle_check_tbs(tbs, r->sig_alg, issuer, &problem);
+    enum bv_err err = oracle_check_tbs(tbs, r->sig_alg, issuer, spec->above,
+                                       spec->num_above, &problem);
     if (err != BV_OK)
         (void)snprintf(ret_problem, cap, "OpenSSL: %s", problem);
     return err;

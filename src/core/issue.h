@@ -18,6 +18,10 @@ struct issue_spec {
     struct span ski; /* subjectKeyIdentifier; empty: made of the key */
     int64_t now;     /* Unix seconds */
     bool oracle;     /* ask OpenSSL for a second opinion */
+    /* The CAs above the issuer, for that opinion; the next first. With them,
+     * name constraints of all are kept. */
+    const struct span *above;
+    size_t num_above;
 };
 
 struct issue_result {
@@ -38,10 +42,19 @@ enum bv_err issue_validity(const struct profile *profile,
 
 /* issue_build writes the TBSCertificate. LINT (with the rule in ret_problem)
  * when profile and request together make something RFC 5280 forbids; REFUSED
- * for a CA below an issuer whose pathLenConstraint is 0. */
+ * for a CA below an issuer whose pathLenConstraint is 0, and (with oracle)
+ * for a name outside of the name constraints above. */
 enum bv_err issue_build(const struct issue_spec *spec, struct sink *out,
                         struct issue_result *ret, char *ret_problem,
                         size_t cap) BV_CHECKED;
+
+/* issue_barred: of the extended key usages, which a CA with this certificate
+ * may not give, as bits 1u << enum profile_eku: if it has an extKeyUsage, those
+ * that are not in it. RFC 5280 says nothing of that; verifiers take it for a
+ * constraint. OCSPSigning is a service to the CA itself and never barred. */
+unsigned issue_barred(const struct cert *ca);
+/* issue_is_barred: the profile has one of them. */
+bool issue_is_barred(const struct profile *profile, unsigned barred);
 
 /* issue_key_id writes the subjectKeyIdentifier of a key: the leftmost 160 bits
  * of SHA-256 over the BIT STRING's octets (RFC 7093 section 2, method 1). */

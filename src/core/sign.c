@@ -36,7 +36,24 @@ wants_oracle(struct core *core, const struct sign_cert *cert, uint64_t seq)
     uint64_t bit = listed ? UINT64_C(1) << index : 0;
     bool first = bit == 0 || (cert->issuer->oracle_seen & bit) == 0;
     cert->issuer->oracle_seen |= bit;
-    return first || core->config->lint_full || seq % ORACLE_SAMPLE == 0;
+    return first || core->config->lint_full || seq % ORACLE_SAMPLE == 0 ||
+           cert->issuer->constrained;
+}
+
+static enum bv_err
+check_issuer(struct core *core, struct job *job, const struct sign_cert *cert)
+{
+    const char *name = cert->issuer->config->name;
+    const char *why = NULL;
+    if (cas_is_revoked(core, cert->issuer))
+        why = "is revoked";
+    else if (issue_is_barred(cert->profile, cert->issuer->barred))
+        why = "is not for these extended key usages";
+    if (why == NULL)
+        return BV_OK;
+    (void)snprintf(job->reply.detail, sizeof job->reply.detail,
+                   "the certificate of CA %.40s %s", name, why);
+    return BV_E_REFUSED;
 }
 
 enum bv_err
@@ -47,12 +64,7 @@ sign_start(struct core *core, struct job *job, const struct sign_cert *cert,
     struct sink tbs = SINK_ARRAY(buf);
     struct issue_result result;
     struct decision *d = &job->d;
-    if (cas_is_revoked(core, cert->issuer)) {
-        (void)snprintf(job->reply.detail, sizeof job->reply.detail,
-                       "the certificate of CA %.40s is revoked",
-                       cert->issuer->config->name);
-        return BV_E_REFUSED;
-    }
+    BV_TRY(check_issuer(core, job, cert));
     BV_TRY(sequence_take(core, &d->seq));
     serial_make(core->serial, d->seq, random_u64(), d->serial);
     const struct issue_spec spec = {
@@ -67,6 +79,9 @@ sign_start(struct core *core, struct job *job, const struct sign_cert *cert,
         .san = cert->san,
         .now = now,
         .oracle = wants_oracle(core, cert, d->seq),
+        .above = cert->issuer->config->chain,
+        .num_above =
+            cert->issuer->constrained ? cert->issuer->config->num_chain : 0,
     };
     BV_TRY(issue_build(&spec, &tbs, &result, job->reply.detail,
                        sizeof job->reply.detail));

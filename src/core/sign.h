@@ -10,7 +10,8 @@ enum bv_err sign_clock(const struct core *core, int64_t now) BV_CHECKED;
 
 /* sign_start builds the TBS for a decided job (d.device, d.profile, …, with
  * subject and san ready) and hands it to the signer. REFUSED when the CA's own
- * certificate is revoked. */
+ * certificate is revoked, or does not permit the profile's extended key usages
+ * or the names. */
 struct sign_cert {
     const struct profile *profile;
     struct issuer *issuer;

@@ -19,6 +19,8 @@ struct issuer {
     uint64_t seq;     /* row of its certificate; 0: not known (cas.h) */
     uint8_t key_hash[32];
     uint64_t oracle_seen; /* bit per profile: OpenSSL has seen one of these */
+    bool constrained;     /* name constraints, here or in a CA above */
+    unsigned barred;      /* usages it may not give, see issue_barred */
     bool proven;          /* the signer's signature verified once */
 
     /* crl.c */

@@ -11,6 +11,40 @@
 BV_AUTO_DEFINE(X509_STORE, X509_STORE, X509_STORE_free)
 BV_AUTO_DEFINE(X509_STORE_CTX, X509_STORE_CTX, X509_STORE_CTX_free)
 
+typedef STACK_OF(X509) cert_list;
+
+static void
+free_list(cert_list *list)
+{
+    sk_X509_pop_free(list, X509_free);
+}
+BV_AUTO_DEFINE(cert_list, cert_list, free_list)
+
+struct verdict {
+    enum bv_err err;
+    const char *problem;
+};
+#define GOOD ((struct verdict){BV_OK, "ok"})
+
+static struct verdict
+bad(const char *problem)
+{
+    return (struct verdict){BV_E_LINT, problem};
+}
+
+/* A name that a CA above may not certify is no fault of ours: somebody has
+ * asked for it. */
+static struct verdict
+verdict_of(int code)
+{
+    bool names = code == X509_V_ERR_PERMITTED_VIOLATION ||
+                 code == X509_V_ERR_EXCLUDED_VIOLATION ||
+                 code == X509_V_ERR_UNSUPPORTED_CONSTRAINT_TYPE ||
+                 code == X509_V_ERR_UNSUPPORTED_NAME_SYNTAX;
+    return (struct verdict){names ? BV_E_REFUSED : BV_E_LINT,
+                            X509_verify_cert_error_string(code)};
+}
+
 /* Encoding again must give the same octets, and not from OpenSSL's cache of
  * what it read. */
 static bool
@@ -64,77 +98,97 @@ overlook_signature(int ok, X509_STORE_CTX *ctx)
     return 1;
 }
 
-static const char *
-judge_chain(X509 *x, X509 *issuer, bool is_signed)
+/* cas: the issuer, then those above it; the last one is trusted. */
+static struct verdict
+judge_chain(X509 *x, cert_list *cas, bool is_signed)
 {
     bv_auto(X509_STORE) X509_STORE *store = X509_STORE_new();
     bv_auto(X509_STORE_CTX) X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+    X509 *top = sk_X509_value(cas, sk_X509_num(cas) - 1);
 
-    if (store == NULL || ctx == NULL ||
-        X509_STORE_add_cert(store, issuer) != 1 ||
-        X509_STORE_CTX_init(ctx, store, x, NULL) != 1)
-        return "OpenSSL is out of memory";
+    if (store == NULL || ctx == NULL || X509_STORE_add_cert(store, top) != 1 ||
+        X509_STORE_CTX_init(ctx, store, x, cas) != 1)
+        return bad("OpenSSL is out of memory");
     X509_STORE_CTX_set_flags(
         ctx, X509_V_FLAG_X509_STRICT | X509_V_FLAG_PARTIAL_CHAIN |
                  X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_CHECK_SS_SIGNATURE);
     if (!is_signed)
         X509_STORE_CTX_set_verify_cb(ctx, overlook_signature);
     if (X509_verify_cert(ctx) == 1)
-        return NULL;
-    return X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx));
+        return GOOD;
+    return verdict_of(X509_STORE_CTX_get_error(ctx));
 }
 
-static const char *
-judge(struct span der, struct span issuer_der, bool is_signed)
+static bool
+add(cert_list *list, struct span der)
 {
     bv_auto(X509) X509 *x = x509_of_der(der);
-    bv_auto(X509) X509 *issuer =
-        x509_of_der(issuer_der.len == 0 ? der : issuer_der);
+    if (x == NULL || sk_X509_push(list, x) <= 0)
+        return false;
+    (void)BV_STEAL(x); /* the list's */
+    return true;
+}
+
+static struct verdict
+judge(struct span der, const struct span *cas, size_t num_cas, bool is_signed)
+{
+    bv_auto(X509) X509 *x = x509_of_der(der);
+    bv_auto(cert_list) cert_list *list = sk_X509_new_null();
     const char *problem;
 
-    if (x == NULL || issuer == NULL)
-        return "OpenSSL cannot decode the certificate";
+    if (x == NULL || list == NULL)
+        return bad("OpenSSL cannot decode the certificate");
+    for (size_t i = 0; i < num_cas; i++)
+        if (!add(list, cas[i]))
+            return bad("OpenSSL cannot decode a CA's certificate");
     if (!encodes_the_same(x, der))
-        return "OpenSSL encodes the certificate differently";
+        return bad("OpenSSL encodes the certificate differently");
     if (X509_get0_pubkey(x) == NULL)
-        return "OpenSSL cannot read the public key";
+        return bad("OpenSSL cannot read the public key");
     if ((X509_get_extension_flags(x) & EXFLAG_INVALID) != 0)
-        return "OpenSSL finds an extension invalid";
+        return bad("OpenSSL finds an extension invalid");
     /* asked first: a partial chain of one would trust the certificate itself */
-    int code = X509_check_issued(issuer, x);
+    int code = X509_check_issued(sk_X509_value(list, 0), x);
     if (code != X509_V_OK)
-        return X509_verify_cert_error_string(code);
+        return verdict_of(code);
     problem = judge_extensions(x);
-    return problem != NULL ? problem : judge_chain(x, issuer, is_signed);
+    return problem != NULL ? bad(problem) : judge_chain(x, list, is_signed);
 }
 
 static enum bv_err
-report(const char *problem, const char **ret_problem)
+report(struct verdict verdict, const char **ret_problem)
 {
     ERR_clear_error();
     if (ret_problem != NULL)
-        *ret_problem = problem == NULL ? "ok" : problem;
-    return problem == NULL ? BV_OK : BV_E_LINT;
+        *ret_problem = verdict.problem;
+    return verdict.err;
 }
 
 enum bv_err
 oracle_check_cert(struct span cert, struct span issuer,
                   const char **ret_problem)
 {
-    return report(judge(cert, issuer, true), ret_problem);
+    const struct span ca = issuer.len == 0 ? cert : issuer;
+    return report(judge(cert, &ca, 1, true), ret_problem);
 }
 
 enum bv_err
 oracle_check_tbs(struct span tbs, enum alg_sig alg, struct span issuer,
+                 const struct span *above, size_t num_above,
                  const char **ret_problem)
 {
     static const uint8_t stand_in[64];
     uint8_t buf[LIMIT_CERT + 256];
     struct sink out = SINK_ARRAY(buf);
-    struct span der;
+    struct span der, cas[1 + LIMIT_CHAIN];
 
     cert_assemble(&out, tbs, alg, SPAN_ARRAY(stand_in));
     if (sink_done(&out, &der) != BV_OK)
-        return report("the certificate is too large", ret_problem);
-    return report(judge(der, issuer, false), ret_problem);
+        return report(bad("the certificate is too large"), ret_problem);
+    if (num_above > LIMIT_CHAIN)
+        return report(bad("there are too many CAs above"), ret_problem);
+    cas[0] = issuer.len == 0 ? der : issuer;
+    for (size_t i = 0; i < num_above; i++)
+        cas[1 + i] = above[i];
+    return report(judge(der, cas, 1 + num_above, false), ret_problem);
 }

@@ -119,15 +119,17 @@ oracle_before_signing(void **state)
     struct span tbs = sink_view(&leaf_tbs);
 
     assert_int_equal(
-        oracle_check_tbs(tbs, ALG_SIG_ECDSA_SHA256, ca.der, &problem), BV_OK);
+        oracle_check_tbs(tbs, ALG_SIG_ECDSA_SHA256, ca.der, NULL, 0, &problem),
+        BV_OK);
     assert_int_equal(
-        oracle_check_tbs(tbs, ALG_SIG_ECDSA_SHA384, ca.der, &problem),
+        oracle_check_tbs(tbs, ALG_SIG_ECDSA_SHA384, ca.der, NULL, 0, &problem),
         BV_E_LINT); /* the two algorithms differ */
-    assert_int_equal(
-        oracle_check_tbs(tbs, ALG_SIG_ECDSA_SHA256, root.der, &problem),
-        BV_E_LINT);
+    assert_int_equal(oracle_check_tbs(tbs, ALG_SIG_ECDSA_SHA256, root.der, NULL,
+                                      0, &problem),
+                     BV_E_LINT);
     assert_int_equal(oracle_check_tbs(SPAN_LIT("\x30\x00"),
-                                      ALG_SIG_ECDSA_SHA256, ca.der, &problem),
+                                      ALG_SIG_ECDSA_SHA256, ca.der, NULL, 0,
+                                      &problem),
                      BV_E_LINT);
 }
 
