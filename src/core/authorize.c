@@ -6,6 +6,7 @@
 #include "core/names.h"
 #include "pki/chain.h"
 #include "pki/digest.h"
+#include "pki/weak.h"
 #include "wire/crl.h"
 #include "wire/csr.h"
 #include "wire/der.h"
@@ -238,6 +239,20 @@ check_key(struct core *core, const uint8_t key_hash[32],
                    : BV_OK;
 }
 
+/* Who can work out the private key from the certificate is that device, too.
+ * The profile's sizes are for what is certified; this is not. */
+static enum bv_err
+check_strength(const struct core *core, const struct alg_spki *spki,
+               const struct problem *p)
+{
+    enum weak why = weak_check(spki, core->config->weak_keys, 0);
+    if (why == WEAK_NONE)
+        return BV_OK;
+    (void)snprintf(p->text, p->cap, "the certificate's key proves nothing: %s",
+                   weak_text(why));
+    return BV_E_REFUSED;
+}
+
 static enum bv_err
 by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
                 struct identity *id, const struct problem *p)
@@ -258,6 +273,7 @@ by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
         id->device[0] = '\0';
     id->auth = AUDIT_AUTH_MANUFACTURER;
     BV_TRY(check_manufacturer_crl(m, &id->peer, now, p));
+    BV_TRY(check_strength(core, &id->peer.spki, p));
     digest_sha256(id->peer.spki.whole, key_hash);
     BV_TRY(check_key(core, key_hash, p));
     if (id->device[0] == '\0')

@@ -4,6 +4,7 @@
 #include <openssl/core_names.h>
 #include <openssl/param_build.h>
 
+#include "core/ca.h"
 #include "pki/evp.h"
 
 static BIGNUM *
@@ -89,11 +90,60 @@ test_exponent_is_no_disguise(void **state)
     BN_free(q);
 }
 
+/* --- birth certificates --- */
+
+static struct core_request
+with_idevid(struct key *birth, const char *cn, struct key *key)
+{
+    static uint8_t der[2048];
+    struct profile p;
+    uint8_t spki_buf[LIMIT_SPKI];
+    char problem[200] = "";
+    struct sink spki = SINK_ARRAY(spki_buf), out = SINK_ARRAY(der);
+    assert_int_equal(profile_default("device", &p), BV_OK);
+    assert_int_equal(key_spki(birth, &spki), BV_OK);
+    const struct ca_spec spec = {.profile = &p,
+                                 .cn = cn,
+                                 .spki = sink_view(&spki),
+                                 .issuer_cert = f.maker,
+                                 .issuer_key = f.maker_key,
+                                 .now = FIXTURE_NOW};
+    if (ca_issue(&spec, &out, problem, sizeof problem) != BV_OK)
+        fail_msg("%s", problem);
+    struct core_request r = with_secret(key, cn, "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    r.peer_cert = sink_view(&out);
+    strcpy(r.trust_name, "acme");
+    return r;
+}
+
+/* The modulus of a birth certificate that anybody factors is anybody's. */
+static void
+test_weak_birth_key(void **state)
+{
+    BIGNUM *p = prime(1024), *q = BN_dup(p), *far = prime(1024);
+    do
+        assert_int_equal(BN_add_word(q, 2), 1);
+    while (BN_check_prime(q, NULL, NULL) != 1);
+    bv_auto(key) struct key *weak = rsa_key(p, q, 65537);
+    bv_auto(key) struct key *sound = rsa_key(p, far, 65537);
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = with_idevid(weak, "m1", key);
+    expect(BV_E_REFUSED, &r);
+    assert_non_null(strstr(f.reply.detail, "close together"));
+    r = with_idevid(sound, "m1", key);
+    expect(BV_OK, &r);
+    BN_free(p);
+    BN_free(q);
+    BN_free(far);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_exponent_is_no_disguise),
+        T(test_weak_birth_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
