@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/time.h"
+#include "pki/weak.h"
 #include "prog/brevet/ca_acts.h"
 #include "signer/responder.h"
 #include "wire/crl.h"
@@ -154,6 +155,16 @@ bad_form(struct ca_files *files, const char *what)
     return ca_files_bad(files, BV_E_BAD_MESSAGE, "this is no %s (PEM)", what);
 }
 
+/* What the inventory knows of the key, ca.note says (core/admin_ca). */
+static enum bv_err
+check_strength(struct ca_files *files, const struct alg_spki *spki)
+{
+    enum weak why = weak_check(spki, NULL, 0);
+    return why == WEAK_NONE
+               ? BV_OK
+               : ca_files_bad(files, BV_E_BAD_KEY, "%s", weak_text(why));
+}
+
 static enum bv_err
 take_csr(struct ca_files *files, struct span text, struct sink *memory,
          struct below *ret)
@@ -168,6 +179,7 @@ take_csr(struct ca_files *files, struct span text, struct sink *memory,
         key_verify(key, csr.sig_alg, csr.info, csr.signature) != BV_OK)
         return ca_files_bad(files, BV_E_BAD_SIGNATURE,
                             "the request is not signed by its own key");
+    BV_TRY(check_strength(files, &csr.spki));
     *ret = (struct below){
         .subject = csr.subject, .spki = csr.spki.whole, .pathlen = -2};
     return BV_OK;
@@ -193,6 +205,7 @@ take_root(struct ca_files *files, struct span text, struct sink *memory,
         key_verify(key, cert.sig_alg, cert.tbs, cert.signature) != BV_OK)
         return ca_files_bad(files, BV_E_BAD_SIGNATURE,
                             "the certificate is not signed by its own key");
+    BV_TRY(check_strength(files, &cert.spki));
     *ret = (struct below){.subject = cert.subject,
                           .spki = cert.spki.whole,
                           .ski = cert.ski,

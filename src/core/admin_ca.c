@@ -11,7 +11,9 @@
 #include "core/crl_brought.h"
 #include "core/crl_wait.h"
 #include "core/sequence.h"
+#include "pki/digest.h"
 #include "pki/random.h"
+#include "pki/weak.h"
 #include "wire/name.h"
 #include "wire/pem.h"
 
@@ -140,8 +142,39 @@ act_of_call(struct admin_call *call, enum audit_action *ret_act)
 }
 
 static enum bv_err
-put_cert(struct admin_call *call, uint64_t *ret_seq)
+note_device(void *user, const struct store_cert *row)
 {
+    *(bool *)user |= row->device != 0;
+    return BV_OK;
+}
+
+/* Signed with a key in hand, past what keys_check_csr looks at. */
+static enum bv_err
+check_signed_key(struct admin_call *call, const struct cert *cert)
+{
+    const struct store *store = call->core->store;
+    bool blocked = false, is_device = false;
+    uint8_t hash[32];
+    enum weak why = weak_check(&cert->spki, call->core->config->weak_keys, 0);
+    if (why != WEAK_NONE)
+        return admin_problem(call, BV_E_BAD_KEY, weak_text(why));
+    digest_sha256(cert->spki.whole, hash);
+    BV_TRY(store->key_blocked(store->ctx, SPAN_ARRAY(hash), &blocked));
+    if (blocked)
+        return admin_problem(call, BV_E_BAD_KEY, "the key is blocked");
+    enum bv_err err = store->certs_of_key(store->ctx, SPAN_ARRAY(hash),
+                                          note_device, &is_device);
+    if (err != BV_OK && err != BV_E_NOT_FOUND)
+        return err;
+    return is_device
+               ? admin_problem(call, BV_E_CONFLICT, "the key is a device's")
+               : BV_OK;
+}
+
+static enum bv_err
+put_cert(struct admin_call *call, enum audit_action act, uint64_t *ret_seq)
+{
+    struct cert cert;
     uint8_t buf[LIMIT_CERT];
     struct sink out = SINK_ARRAY(buf);
     struct span text = span_str(admin_text(call, "pem")), der;
@@ -150,6 +183,9 @@ put_cert(struct admin_call *call, uint64_t *ret_seq)
     if (pem_find(&text, PEM_CERTIFICATE, &out, &der) != BV_OK)
         return admin_problem(call, BV_E_BAD_MESSAGE,
                              "\"pem\" must hold a certificate");
+    BV_TRY(cert_parse(der, &cert));
+    if (act == AUDIT_CA_SIGN)
+        BV_TRY(check_signed_key(call, &cert));
     BV_TRY(sequence_ensure(call->core));
     return cas_put(call->core, der, call->actor, ret_seq);
 }
@@ -162,7 +198,7 @@ ca_note(struct admin_call *call)
     uint64_t seq = 0;
     const char *name = admin_text(call, "name");
     BV_TRY(act_of_call(call, &act));
-    BV_TRY(put_cert(call, &seq));
+    BV_TRY(put_cert(call, act, &seq));
     const struct audit_event event = {
         .action = act,
         .actor = AUDIT_ACTOR_OPERATOR,

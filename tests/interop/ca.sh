@@ -142,6 +142,18 @@ check "and with which old device certificates chain" \
 refuse "a root is not renewed" brevet ca renew --ca root "${back[@]}"
 check "it signs another's request" brevet ca sign "$ext/x.csr" --out "$work/x.crt" "${back[@]}"
 check "which OpenSSL takes too" openssl verify -x509_strict -CAfile "$root" "$work/x.crt"
+weak=(-newkey rsa:2048 -pkeyopt rsa_keygen_pubexp:65539 -nodes -keyout "$ext/weak.key")
+openssl req -config "$ext/openssl.cnf" -new "${weak[@]}" -subj /CN=weak -out "$ext/weak.csr" 2>/dev/null
+openssl req -config "$ext/openssl.cnf" -x509 "${weak[@]}" -extensions root -subj /CN=weak -out "$ext/weak.crt" 2>/dev/null
+for form in csr crt; do
+    refuse "a weak key becomes no CA's ($form)" brevet ca sign "$ext/weak.$form" --out "$work/weak.crt" "${back[@]}"
+    check "and why ($form)" said exponent
+done
+device_csr() { openssl req -new -key "$work/d2.key" -subj /CN=x -out "$ext/d2.csr"; }
+check "a request with a device's key" device_csr
+refuse "is not signed" brevet ca sign "$ext/d2.csr" --out "$work/weak.crt" "${back[@]}"
+check "and why" said "a device's"
+refuse "nothing was written" test -e "$work/weak.crt"
 refuse "not one that was tampered with" brevet ca sign "$work/d2.der" --out "$work/y.crt" "${back[@]}"
 kill -HUP "$daemon"
 until_true 10 grep -q reloaded "$work/brevetd.log"

@@ -89,8 +89,8 @@ test_new_ca(void **state)
     fixture_close(&f);
 }
 
-static void
-note(struct fixture *f, struct span der)
+static const char *
+note_of(struct fixture *f, struct span der)
 {
     static char request[8192];
     char pem[4096], *to = request;
@@ -102,7 +102,51 @@ note(struct fixture *f, struct span der)
     for (const char *c = pem; *c != '\0'; c++)
         to += sprintf(to, *c == '\n' ? "\\n" : "%c", *c);
     strcpy(to, "\"}}");
-    assert_non_null(strstr(fixture_admin(f, request), "\"ok\":true"));
+    return fixture_admin(f, request);
+}
+
+static void
+note(struct fixture *f, struct span der)
+{
+    assert_non_null(strstr(note_of(f, der), "\"ok\":true"));
+}
+
+/* A key that may not be certified is no CA's either, whoever has the root's
+ * key in hand. */
+static void
+test_keys_that_no_ca_may_have(void **state)
+{
+    struct fixture f;
+    uint8_t root_buf[2048], below_buf[2048], csr_buf[2048], hash[32];
+    char secret[64], request[200];
+    struct cert cert;
+    bv_auto(key) struct key *root_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *other = fixture_key();
+    fixture_open(&f);
+    struct span root = fixture_ca("root", "Our root", root_key, SPAN_EMPTY,
+                                  root_key, root_buf, sizeof root_buf);
+    struct span below = fixture_ca("intermediate", "Below", key, root, root_key,
+                                   below_buf, sizeof below_buf);
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                                 sizeof csr_buf));
+    r.secret = span_str(secret);
+    fixture_expect(&f, BV_OK, &r, __LINE__);
+    assert_non_null(strstr(note_of(&f, below), "the key is a device's"));
+    below = fixture_ca("intermediate", "Below", other, root, root_key,
+                       below_buf, sizeof below_buf);
+    assert_int_equal(cert_parse(below, &cert), BV_OK);
+    digest_sha256(cert.spki.whole, hash);
+    note(&f, below);
+    int at = sprintf(request, "{\"verb\":\"key.block\",\"args\":{\"key\":\"");
+    for (int i = 0; i < 32; i++)
+        at += sprintf(request + at, "%02x", hash[i]);
+    strcpy(request + at, "\"}}");
+    assert_non_null(strstr(fixture_admin(&f, request), "\"ok\":true"));
+    assert_non_null(strstr(note_of(&f, below), "the key is blocked"));
+    fixture_close(&f);
 }
 
 /* One key, certified by a CA of ours and by another's: what is ours is revoked,
@@ -202,6 +246,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_new_ca),
+        cmocka_unit_test(test_keys_that_no_ca_may_have),
         cmocka_unit_test(test_revoke_a_key_that_others_certified),
         cmocka_unit_test(test_serials),
         cmocka_unit_test(test_store_fails),
