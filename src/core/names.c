@@ -195,12 +195,33 @@ matches_patterns(const struct profile *p, const struct san_name *name)
     return false;
 }
 
-/* The URN of an id: RFC 9562 4 for UUIDs, RFC 9039 4.1 for EUIs. */
+/* The URN of an id: RFC 9562 4 for UUIDs, RFC 9039 4.1 for EUIs, which are 64
+ * bits there: an EUI-48 is widened in its middle. Other ids have none. */
 static void
 put_urn(const struct profile *p, const char *id, struct sink *out)
 {
-    sink_str(out, p->id == PROFILE_ID_UUID ? "urn:uuid:" : "urn:dev:mac:");
-    sink_str(out, id);
+    struct span text = span_str(id);
+    switch (p->id) {
+    case PROFILE_ID_UUID:
+        sink_str(out, "urn:uuid:");
+        sink_put(out, text);
+        return;
+    case PROFILE_ID_EUI64:
+        sink_str(out, "urn:dev:mac:");
+        sink_put(out, text);
+        return;
+    case PROFILE_ID_EUI48:
+        if (text.len != 12)
+            return;
+        sink_str(out, "urn:dev:mac:");
+        sink_put(out, span_of(text.data, 6));
+        sink_str(out, "fffe");
+        sink_put(out, span_of(text.data + 6, 6));
+        return;
+    case PROFILE_ID_ANY:
+    case PROFILE_ID_DNS:
+        return;
+    }
 }
 
 static bool
@@ -212,7 +233,8 @@ is_own_name(const struct profile *p, const char *id,
     put_urn(p, id, &urn);
     if (name->type == SAN_DNS)
         return span_eq_str(name->value, id);
-    return name->type == SAN_URI && span_eq(name->value, sink_view(&urn));
+    return name->type == SAN_URI && urn.len > 0 &&
+           span_eq(name->value, sink_view(&urn));
 }
 
 static bool
@@ -288,7 +310,8 @@ put_derived(const struct profile *p, const char *id, struct sink *out)
         uint8_t buf[LIMIT_DEVICE_NAME + 16];
         struct sink urn = SINK_ARRAY(buf);
         put_urn(p, id, &urn);
-        san_put(out, SAN_URI, sink_view(&urn));
+        if (urn.len > 0)
+            san_put(out, SAN_URI, sink_view(&urn));
     }
 }
 

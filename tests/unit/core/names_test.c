@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -155,6 +156,49 @@ test_asked_twice_written_once(void **state)
     assert_int_equal(num, 2);
 }
 
+/* RFC 9039 4.1: always 16 digits; 5 has the second one as its example. */
+static void
+test_urns(void **state)
+{
+    static const struct {
+        enum profile_id kind;
+        const char *id, *urn; /* NULL: none */
+    } rows[] = {
+        {PROFILE_ID_EUI64, "0024beffff804ff1", "urn:dev:mac:0024beffff804ff1"},
+        {PROFILE_ID_EUI48, "0024be804ff1", "urn:dev:mac:0024befffe804ff1"},
+        {PROFILE_ID_UUID, "9f3f2a1e-5b7c-4d0a-8e21-0123456789ab",
+         "urn:uuid:9f3f2a1e-5b7c-4d0a-8e21-0123456789ab"},
+        {PROFILE_ID_ANY, "d2", NULL},
+        {PROFILE_ID_DNS, "a.example", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint8_t buf[400];
+        char problem[100], wrong[100];
+        struct sink out = SINK_ARRAY(buf);
+        struct profile p = {.id = rows[i].kind, .san_id_urn = true};
+        assert_int_equal(names_san(&p, rows[i].id, SPAN_EMPTY, &out, problem,
+                                   sizeof problem),
+                         BV_OK);
+        assert_int_equal(out.len > 0, rows[i].urn != NULL);
+        if (rows[i].urn != NULL)
+            assert_true(
+                san_has(sink_view(&out), SAN_URI, span_str(rows[i].urn)));
+        /* whoever may ask for URIs may ask for its own, and no other */
+        p.san_id_urn = false;
+        p.san_allowed = PROFILE_SAN_URI;
+        (void)snprintf(wrong, sizeof wrong, "urn:dev:mac:%s", rows[i].id);
+        const char *wish = rows[i].urn != NULL ? rows[i].urn : wrong;
+        out = SINK_ARRAY(buf);
+        assert_int_equal(ask(&p, rows[i].id, SAN_URI, span_str(wish), &out),
+                         rows[i].urn != NULL ? BV_OK : BV_E_REFUSED);
+        out = SINK_ARRAY(buf);
+        if (rows[i].kind != PROFILE_ID_EUI64)
+            assert_int_equal(
+                ask(&p, rows[i].id, SAN_URI, span_str(wrong), &out),
+                BV_E_REFUSED);
+    }
+}
+
 static void
 test_no_san(void **state)
 {
@@ -200,6 +244,7 @@ main(void)
         cmocka_unit_test(test_glob),
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_san_rules),
+        cmocka_unit_test(test_urns),
         cmocka_unit_test(test_no_san),
         cmocka_unit_test(test_id_of_subject),
         cmocka_unit_test(test_asked_twice_written_once),
