@@ -271,11 +271,11 @@ refuse_name(const struct san_name *name, char *ret_problem, size_t cap)
 static bool
 is_written(const struct sink *out, size_t start, const struct san_name *name)
 {
-    struct span written = span_of(out->data + start, out->len - start);
-    struct span whole, value;
-    uint8_t tag;
-    while (der_any(&written, &tag, &value, &whole) == BV_OK) {
-        if (span_eq(whole, name->whole))
+    struct san_iter written = {
+        .rest = span_of(out->data + start, out->len - start)};
+    struct san_name other;
+    while (san_next(&written, &other) == BV_OK) {
+        if (san_name_eq(&other, name))
             return true;
     }
     return false;

@@ -7,13 +7,16 @@
 #include "base/time.h"
 
 /* RFC 5280 4.2.1.3 */
-#define KU_SIGNATURE        (1u << 0)
-#define KU_NON_REPUDIATION  (1u << 1)
-#define KU_KEY_ENCIPHERMENT (1u << 2)
-#define KU_KEY_AGREEMENT    (1u << 4)
-#define KU_CERT_SIGN        (1u << 5)
-#define KU_CRL_SIGN         (1u << 6)
-#define KU_KNOWN            ((1u << 9) - 1)
+#define KU_SIGNATURE         (1u << 0)
+#define KU_NON_REPUDIATION   (1u << 1)
+#define KU_KEY_ENCIPHERMENT  (1u << 2)
+#define KU_DATA_ENCIPHERMENT (1u << 3)
+#define KU_KEY_AGREEMENT     (1u << 4)
+#define KU_CERT_SIGN         (1u << 5)
+#define KU_CRL_SIGN          (1u << 6)
+#define KU_ENCIPHER_ONLY     (1u << 7)
+#define KU_DECIPHER_ONLY     (1u << 8)
+#define KU_KNOWN             ((1u << 9) - 1)
 
 #define DAY INT64_C(86400)
 
@@ -196,7 +199,11 @@ static const char *
 check_keys(const struct profile *p)
 {
     bool ec = p->key_p256 || p->key_p384 || p->key_p521;
-    bool ku_enc = (p->key_usage & KU_KEY_ENCIPHERMENT) != 0;
+    bool ku_enc =
+        (p->key_usage & (KU_KEY_ENCIPHERMENT | KU_DATA_ENCIPHERMENT)) != 0;
+    bool ku_agree = (p->key_usage & KU_KEY_AGREEMENT) != 0;
+    bool ku_halves =
+        (p->key_usage & (KU_ENCIPHER_ONLY | KU_DECIPHER_ONLY)) != 0;
     const struct rule rules[] = {
         {!ec && !p->key_ed25519 && p->rsa_min == 0,
          "no key algorithm is allowed"},
@@ -205,7 +212,13 @@ check_keys(const struct profile *p)
         {p->rsa_max > 8192, "RSA keys above 8192 bits are not allowed"},
         {p->rsa_min > p->rsa_max, "rsa_min is larger than rsa_max"},
         {ku_enc && (ec || p->key_ed25519),
-         "keyEncipherment needs a profile that allows RSA keys only"},
+         "keyEncipherment and dataEncipherment need a profile that allows RSA "
+         "keys only"}, /* RFC 5480 3, 9295 3 */
+        {ku_agree && (p->rsa_min != 0 || p->key_ed25519),
+         "keyAgreement needs a profile that allows p256, p384 and p521 keys "
+         "only"}, /* RFC 3279 2.3.1, 9295 3 */
+        {ku_halves && !ku_agree,
+         "encipherOnly and decipherOnly need keyAgreement"},
         {p->server_keygen_plain && !p->server_keygen,
          "server_keygen_plain without server_keygen"},
     };
@@ -235,7 +248,6 @@ static const char *
 check_extensions(const struct profile *p)
 {
     bool cert_sign = (p->key_usage & KU_CERT_SIGN) != 0;
-    bool ocsp = has_eku(p, PROFILE_EKU_OCSP_SIGNING);
     const struct rule rules[] = {
         {p->key_usage == 0, "key_usage is empty"},
         {(p->key_usage & ~KU_KNOWN) != 0, "key_usage has an unknown bit"},
@@ -249,9 +261,6 @@ check_extensions(const struct profile *p)
          "a CA certificate needs a subjectKeyIdentifier"}, /* 4.2.1.2 */
         {p->num_nc_dns > 0 && !p->is_ca,
          "name constraints are for a CA only"}, /* 4.2.1.10 */
-        {ocsp && p->num_eku > 1, "OCSPSigning stands alone"},
-        {p->ocsp_nocheck && !ocsp,
-         "ocsp_nocheck is for OCSP responders only"}, /* RFC 6960 4.2.2.2.1 */
         /* RFC 9608 4 */
         {p->no_rev_avail && p->is_ca, "no_rev_avail is not for a CA"},
         {p->no_rev_avail && (p->crldp || p->aia_ocsp),
@@ -262,6 +271,58 @@ check_extensions(const struct profile *p)
          "an RA makes neither RAs nor CAs"},
         {p->num_eku > PROFILE_EKU_MAX, "too many extended key usages"},
         {p->num_nc_dns > PROFILE_LIST_MAX, "too many name constraints"},
+    };
+    return FIRST_BROKEN(rules);
+}
+
+/* RFC 5280 4.2.1.12: what each use needs of keyUsage, any of these. */
+static bool
+has_useless_eku(const struct profile *p)
+{
+    static const uint32_t needs[] = {
+        [PROFILE_EKU_SERVER_AUTH] =
+            KU_SIGNATURE | KU_KEY_ENCIPHERMENT | KU_KEY_AGREEMENT,
+        [PROFILE_EKU_CLIENT_AUTH] = KU_SIGNATURE | KU_KEY_AGREEMENT,
+        [PROFILE_EKU_CODE_SIGNING] = KU_SIGNATURE,
+        [PROFILE_EKU_OCSP_SIGNING] = KU_SIGNATURE,
+        [PROFILE_EKU_CMC_RA] = KU_SIGNATURE,
+    };
+    for (unsigned i = 0; !p->is_ca && i < p->num_eku; i++) {
+        if ((p->key_usage & needs[p->eku[i]]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+repeats_eku(const struct profile *p)
+{
+    unsigned seen = 0;
+    for (unsigned i = 0; i < p->num_eku; i++) {
+        if ((seen & 1u << p->eku[i]) != 0)
+            return true;
+        seen |= 1u << p->eku[i];
+    }
+    return false;
+}
+
+static const char *
+check_usages(const struct profile *p)
+{
+    bool ocsp = has_eku(p, PROFILE_EKU_OCSP_SIGNING);
+    const struct rule rules[] = {
+        {repeats_eku(p), "an extended key usage stands twice"},
+        {has_useless_eku(p), "key_usage lacks what an extended key usage "
+                             "needs, digitalSignature most often"},
+        {ocsp && p->num_eku > 1, "OCSPSigning stands alone"},
+        {ocsp && p->is_ca, "OCSPSigning is not for a CA"},
+        {ocsp && p->key_usage != KU_SIGNATURE,
+         "OCSPSigning goes with digitalSignature alone"},
+        /* RFC 6960 4.2.2.2.1 has other ways; here it is short-lived */
+        {ocsp && !p->ocsp_nocheck, "OCSPSigning needs ocsp_nocheck"},
+        {ocsp && (p->crldp || p->aia_ocsp),
+         "OCSPSigning contradicts crldp and aia_ocsp"},
+        {p->ocsp_nocheck && !ocsp, "ocsp_nocheck is for OCSP responders only"},
     };
     return FIRST_BROKEN(rules);
 }
@@ -296,6 +357,8 @@ profile_check(const struct profile *profile, char *ret_problem, size_t cap)
         problem = check_time(profile);
     if (problem == NULL)
         problem = check_extensions(profile);
+    if (problem == NULL)
+        problem = check_usages(profile);
     if (problem == NULL)
         return BV_OK;
     (void)snprintf(ret_problem, cap, "%s", problem);

@@ -12,6 +12,7 @@ profile "clear" {
 }
 profile "wrapped" {
     server-keygen = "true"
+    keys = { p256, p384 }
     key-usage = { digitalSignature, keyAgreement }
     subject-key-id = "true"
 }

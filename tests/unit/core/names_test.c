@@ -129,6 +129,40 @@ test_san_rules(void **state)
         BV_E_BAD_NAME);
 }
 
+static unsigned
+count(struct span san)
+{
+    struct san_iter it;
+    struct san_name name;
+    unsigned num = 0;
+    assert_int_equal(san_open(san, &it), BV_OK);
+    while (san_next(&it, &name) == BV_OK)
+        num++;
+    return num;
+}
+
+/* The host of a mailbox has no case: lint would find the two the same, and
+ * call it a fault of ours. */
+static void
+test_mailbox_asked_twice(void **state)
+{
+    uint8_t wish_buf[200], buf[200];
+    char problem[100];
+    struct profile p = {.san_allowed = PROFILE_SAN_EMAIL,
+                        .num_san_patterns = 1};
+    strcpy(p.san_patterns[0], "*");
+    struct sink wish = SINK_ARRAY(wish_buf), out = SINK_ARRAY(buf);
+    size_t mark = der_open(&wish, DER_SEQUENCE);
+    san_put(&wish, SAN_EMAIL, SPAN_LIT("a@x.example"));
+    san_put(&wish, SAN_EMAIL, SPAN_LIT("a@X.example"));
+    san_put(&wish, SAN_EMAIL, SPAN_LIT("A@x.example")); /* another one */
+    der_close(&wish, mark);
+    assert_int_equal(
+        names_san(&p, "d1", sink_view(&wish), &out, problem, sizeof problem),
+        BV_OK);
+    assert_int_equal(count(sink_view(&out)), 2);
+}
+
 static void
 test_asked_twice_written_once(void **state)
 {
@@ -248,6 +282,7 @@ main(void)
         cmocka_unit_test(test_no_san),
         cmocka_unit_test(test_id_of_subject),
         cmocka_unit_test(test_asked_twice_written_once),
+        cmocka_unit_test(test_mailbox_asked_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

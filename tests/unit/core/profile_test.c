@@ -106,6 +106,70 @@ nc(struct profile *p)
     p->num_nc_dns = 1;
 }
 static void
+twice(struct profile *p)
+{
+    p->eku[p->num_eku++] = PROFILE_EKU_CLIENT_AUTH;
+}
+static void
+agree_rsa(struct profile *p)
+{
+    p->key_ed25519 = false;
+    p->key_usage |= 1u << 4;
+}
+static void
+agree_ed25519(struct profile *p)
+{
+    p->rsa_min = p->rsa_max = 0;
+    p->key_usage |= 1u << 4;
+}
+static void
+halves(struct profile *p)
+{
+    p->key_usage |= 1u << 7;
+}
+static void
+encipher_data(struct profile *p)
+{
+    p->key_usage |= 1u << 3;
+}
+static void
+unsigned_code(struct profile *p)
+{
+    p->eku[0] = PROFILE_EKU_CODE_SIGNING;
+    p->key_usage = 1u << 1;
+}
+static void
+responder(struct profile *p)
+{
+    p->eku[0] = PROFILE_EKU_OCSP_SIGNING;
+    p->crldp = p->aia_ocsp = false;
+    p->ocsp_nocheck = true;
+}
+static void
+checked(struct profile *p)
+{
+    responder(p);
+    p->ocsp_nocheck = false;
+}
+static void
+responder_crl(struct profile *p)
+{
+    responder(p);
+    p->crldp = true;
+}
+static void
+responder_ocsp(struct profile *p)
+{
+    responder(p);
+    p->aia_ocsp = true;
+}
+static void
+responder_more(struct profile *p)
+{
+    responder(p);
+    p->key_usage |= 1u << 1;
+}
+static void
 kept_secret(struct profile *p)
 {
     p->binding = PROFILE_BINDING_SECRET;
@@ -121,9 +185,12 @@ static void
 test_contradictions(void **state)
 {
     static change_fn *const changes[] = {
-        no_keys, small_rsa, cert_sign, ca_bit,      encipher,    no_life,
-        pathlen, nocheck,   norev,     country,     server_name, percent,
-        urn,     plain,     nc,        kept_secret, late};
+        no_keys,        small_rsa,     cert_sign,     ca_bit,    encipher,
+        no_life,        pathlen,       nocheck,       norev,     country,
+        server_name,    percent,       urn,           plain,     nc,
+        kept_secret,    late,          twice,         agree_rsa, agree_ed25519,
+        halves,         encipher_data, unsigned_code, checked,   responder_crl,
+        responder_ocsp, responder_more};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct profile p;
         char problem[200] = "";
@@ -135,12 +202,41 @@ test_contradictions(void **state)
     }
 }
 
+/* Beside a contradiction lies what is none. */
+static void
+agree(struct profile *p)
+{
+    agree_rsa(p);
+    p->rsa_min = p->rsa_max = 0;
+}
+static void
+encipher_rsa(struct profile *p)
+{
+    p->key_p256 = p->key_p384 = p->key_ed25519 = false;
+    p->key_usage |= 1u << 2 | 1u << 3;
+}
+
+static void
+test_no_contradictions(void **state)
+{
+    static change_fn *const changes[] = {responder, agree, encipher_rsa};
+    for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+        struct profile p;
+        char problem[200] = "";
+        assert_int_equal(profile_default("device", &p), BV_OK);
+        changes[i](&p);
+        if (profile_check(&p, problem, sizeof problem) != BV_OK)
+            fail_msg("%s", problem);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults_are_sound),
         cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_no_contradictions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
