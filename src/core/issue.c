@@ -10,12 +10,16 @@
 #include "wire/oid.h"
 #include "wire/san.h"
 
+#define CONSTRAINTS_MAX (PROFILE_LIST_MAX * (LIMIT_DEVICE_NAME * 2 + 8) + 16)
+
 /* Everything the extensions and the lint both need to know. */
 struct facts {
     struct alg_spki spki;
     uint8_t ski[ISSUE_KEY_ID_LEN];
     struct span eku[PROFILE_EKU_MAX];
     struct span aki; /* empty: none */
+    uint8_t constraints_buf[CONSTRAINTS_MAX];
+    struct span constraints; /* NameConstraints DER; empty: none */
     bool subject_empty;
 };
 
@@ -99,30 +103,31 @@ issue_is_barred(const struct profile *profile, unsigned barred)
     return false;
 }
 
-static enum bv_err
-gather(const struct issue_spec *spec, struct facts *ret)
-{
-    struct facts f = {0};
-    struct span spki = spec->spki;
-    BV_TRY(alg_spki_parse(&spki, &f.spki));
-    BV_TRY(span_end(spki));
-    issue_key_id(&f.spki, f.ski);
-    for (unsigned i = 0; i < spec->profile->num_eku; i++)
-        f.eku[i] = eku_oid(spec->profile->eku[i]);
-    f.aki = spec->issuer != NULL ? spec->issuer->ski : SPAN_EMPTY;
-    f.subject_empty = spec->subject.len <= 2; /* 30 00 */
-    *ret = f;
-    return BV_OK;
-}
-
-static void
-put_name_constraints(struct sink *out, const struct profile *p)
+static struct span
+build_constraints(const struct profile *p, struct sink *out)
 {
     struct span names[PROFILE_LIST_MAX];
     for (unsigned i = 0; i < p->num_nc_dns; i++)
         names[i] = span_str(p->nc_dns[i]);
     if (p->num_nc_dns > 0)
-        ext_put_name_constraints(out, names, p->num_nc_dns);
+        ext_build_name_constraints(out, names, p->num_nc_dns, NULL, 0);
+    return sink_view(out);
+}
+
+static enum bv_err
+gather(const struct issue_spec *spec, struct facts *f)
+{
+    struct span spki = spec->spki;
+    struct sink constraints = SINK_ARRAY(f->constraints_buf);
+    BV_TRY(alg_spki_parse(&spki, &f->spki));
+    BV_TRY(span_end(spki));
+    issue_key_id(&f->spki, f->ski);
+    for (unsigned i = 0; i < spec->profile->num_eku; i++)
+        f->eku[i] = eku_oid(spec->profile->eku[i]);
+    f->aki = spec->issuer != NULL ? spec->issuer->ski : SPAN_EMPTY;
+    f->subject_empty = spec->subject.len <= 2; /* 30 00 */
+    f->constraints = build_constraints(spec->profile, &constraints);
+    return constraints.failed ? BV_E_NO_SPACE : BV_OK;
 }
 
 static void
@@ -166,7 +171,8 @@ put_extensions(struct sink *out, const struct issue_spec *spec,
         ext_put_ski(out, key_id(spec, f));
     if (f->aki.len > 0)
         ext_put_aki(out, f->aki);
-    put_name_constraints(out, p);
+    if (f->constraints.len > 0)
+        ext_put_name_constraints(out, f->constraints);
     put_pointers(out, spec);
 }
 
@@ -199,6 +205,13 @@ lint(const struct issue_spec *spec, const struct facts *f,
         .num_eku = p->num_eku,
         .san = spec->san,
         .ski = key_id(spec, f),
+        .basic_constraints = p->is_ca || p->basic_constraints,
+        .crl_url = p->crldp ? spec->crl_url : SPAN_EMPTY,
+        .ocsp_url = p->aia_ocsp ? spec->ocsp_url : SPAN_EMPTY,
+        .issuers_url = p->aia_issuer ? spec->issuer_url : SPAN_EMPTY,
+        .name_constraints = f->constraints,
+        .ocsp_nocheck = p->ocsp_nocheck,
+        .no_rev_avail = p->no_rev_avail,
     };
     char rule[LINT_RULE_MAX];
     enum bv_err err = lint_tbs(tbs, &e, rule, sizeof rule);
@@ -224,7 +237,7 @@ enum bv_err
 issue_build(const struct issue_spec *spec, struct sink *out,
             struct issue_result *ret, char *ret_problem, size_t cap)
 {
-    struct facts f;
+    struct facts f = {0};
     struct issue_result r;
     uint8_t ext_buf[8192];
     struct sink ext = SINK_ARRAY(ext_buf);

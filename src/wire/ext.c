@@ -156,23 +156,37 @@ ext_put_no_rev_avail(struct sink *out)
 }
 
 void
-ext_put_name_constraints(struct sink *out, const struct span *dns_names,
-                         size_t num_names)
+ext_put_name_constraints(struct sink *out, struct span value)
 {
-    size_t mark[2], seq, permitted;
+    ext_put(out, oid_name_constraints, true, value);
+}
 
-    ext_open(out, oid_name_constraints, true, mark);
-    seq = der_open(out, DER_SEQUENCE);
-    permitted = der_open(out, DER_CONTEXT_CONS(0));
-    for (size_t i = 0; i < num_names; i++) {
+/* GeneralSubtrees, left out when empty. */
+static void
+put_subtrees(struct sink *out, uint8_t tag, const struct span *dns, size_t num)
+{
+    if (num == 0)
+        return;
+    size_t list = der_open(out, tag);
+    for (size_t i = 0; i < num; i++) {
         size_t subtree = der_open(out, DER_SEQUENCE);
 
-        san_put(out, SAN_DNS, dns_names[i]);
+        san_put(out, SAN_DNS, dns[i]);
         der_close(out, subtree);
     }
-    der_close(out, permitted);
+    der_close(out, list);
+}
+
+void
+ext_build_name_constraints(struct sink *out, const struct span *permitted,
+                           size_t num_permitted, const struct span *excluded,
+                           size_t num_excluded)
+{
+    size_t seq = der_open(out, DER_SEQUENCE);
+
+    put_subtrees(out, DER_CONTEXT_CONS(0), permitted, num_permitted);
+    put_subtrees(out, DER_CONTEXT_CONS(1), excluded, num_excluded);
     der_close(out, seq);
-    ext_close(out, mark);
 }
 
 /* --- walking --- */

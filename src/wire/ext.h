@@ -51,9 +51,14 @@ void ext_put_aia(struct sink *out, struct span ocsp_url,
                  struct span issuers_url);
 void ext_put_ocsp_nocheck(struct sink *out); /* RFC 6960 4.2.2.2.1 */
 void ext_put_no_rev_avail(struct sink *out); /* RFC 9608 */
-/* Critical. Permitted dNSName subtrees, num_names >= 1. */
-void ext_put_name_constraints(struct sink *out, const struct span *dns_names,
-                              size_t num_names);
+/* Critical. value is NameConstraints DER. */
+void ext_put_name_constraints(struct sink *out, struct span value);
+/* ext_build_name_constraints writes such a value: dNSName subtrees, at least
+ * one of either kind. */
+void ext_build_name_constraints(struct sink *out, const struct span *permitted,
+                                size_t num_permitted,
+                                const struct span *excluded,
+                                size_t num_excluded);
 
 /* --- reading --- */
 

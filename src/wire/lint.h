@@ -31,9 +31,13 @@ struct lint_expect {
     uint32_t key_usage;     /* enum ext_ku bits */
     const struct span *eku; /* OIDs, in any order */
     size_t num_eku;
-    struct span san; /* GeneralNames DER; empty: none */
-    struct span ski; /* empty: none */
-    bool wildcard;   /* a dNSName may begin with "*." */
+    struct span san;        /* GeneralNames DER; empty: none */
+    struct span ski;        /* empty: none */
+    bool wildcard;          /* a dNSName may begin with "*." */
+    bool basic_constraints; /* the extension is there */
+    struct span crl_url, ocsp_url, issuers_url; /* empty: none */
+    struct span name_constraints; /* NameConstraints DER; empty: none */
+    bool ocsp_nocheck, no_rev_avail;
 };
 
 /* lint_tbs: BV_OK or LINT with the name of the first rule broken in ret_rule,

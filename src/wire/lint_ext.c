@@ -77,6 +77,12 @@ lint_ext_bc_expected(const struct lint_view *view)
            pathlen == (expect->is_ca ? expect->pathlen : -1);
 }
 
+bool
+lint_ext_bc_present(const struct lint_view *view)
+{
+    return view->has[LINT_BC] == view->expect->basic_constraints;
+}
+
 /* --- keyUsage --- */
 
 static uint32_t
@@ -480,4 +486,83 @@ lint_ext_name_constraints(const struct lint_view *view)
            (!has_permitted || permitted.len > 0) &&
            (!has_excluded || excluded.len > 0) && are_subtrees(permitted) &&
            are_subtrees(excluded);
+}
+
+/* --- what was decided about these --- */
+
+bool
+lint_ext_undecided(const struct lint_view *view)
+{
+    return !view->has[LINT_TLS_FEATURE] && !view->has[LINT_MASA_URL] &&
+           !view->has[LINT_MUD_URL];
+}
+
+/* One point with one name and nothing else; ext_crldp finds a URL in more. */
+static struct span
+only_url(struct span points)
+{
+    static const uint8_t tags[] = {DER_SEQUENCE, DER_SEQUENCE,
+                                   DER_CONTEXT_CONS(0), DER_CONTEXT_CONS(0),
+                                   DER_CONTEXT(SAN_URI)};
+
+    for (size_t i = 0; i < sizeof(tags); i++) {
+        if (der_only(points, tags[i], &points) != BV_OK)
+            return SPAN_EMPTY;
+    }
+    return points;
+}
+
+bool
+lint_ext_crldp_expected(const struct lint_view *view)
+{
+    struct span wanted = view->expect->crl_url;
+
+    if (!view->has[LINT_CRLDP])
+        return wanted.len == 0;
+    return wanted.len > 0 &&
+           span_eq(only_url(view->ext[LINT_CRLDP].value), wanted);
+}
+
+static size_t
+count_aia(const struct lint_view *view)
+{
+    struct span list, entry;
+    size_t num = 0;
+
+    if (der_only(view->ext[LINT_AIA].value, DER_SEQUENCE, &list) != BV_OK)
+        return 0;
+    while (list.len > 0 && der_take(&list, DER_SEQUENCE, &entry) == BV_OK)
+        num++;
+    return num;
+}
+
+bool
+lint_ext_aia_expected(const struct lint_view *view)
+{
+    const struct lint_expect *expect = view->expect;
+    size_t num = (expect->ocsp_url.len > 0 ? 1u : 0u) +
+                 (expect->issuers_url.len > 0 ? 1u : 0u);
+    struct span ocsp, issuers;
+
+    if (!view->has[LINT_AIA])
+        return num == 0;
+    return read_aia(view, &ocsp, &issuers) && count_aia(view) == num &&
+           span_eq(ocsp, expect->ocsp_url) &&
+           span_eq(issuers, expect->issuers_url);
+}
+
+bool
+lint_ext_null_expected(const struct lint_view *view)
+{
+    return view->has[LINT_NOCHECK] == view->expect->ocsp_nocheck &&
+           view->has[LINT_NO_REV_AVAIL] == view->expect->no_rev_avail;
+}
+
+bool
+lint_ext_nc_expected(const struct lint_view *view)
+{
+    struct span constraints =
+        view->has[LINT_NC] ? view->ext[LINT_NC].value : SPAN_EMPTY;
+
+    return span_eq(constraints, view->expect->name_constraints);
 }

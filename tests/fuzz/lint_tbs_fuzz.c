@@ -33,6 +33,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             .san = cert.san,
             .ski = cert.ski,
             .wildcard = true,
+            .basic_constraints = cert.has_basic_constraints,
+            .crl_url = cert.crldp_url,
+            .ocsp_url = cert.ocsp_url,
+            .issuers_url = cert.issuers_url,
+            .name_constraints = cert.name_constraints,
+            .ocsp_nocheck = cert.ocsp_nocheck,
+            .no_rev_avail = cert.no_rev_avail,
         };
     }
     if (lint_tbs(tbs, &expect, rule, sizeof(rule)) != BV_OK)

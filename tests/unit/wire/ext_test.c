@@ -29,7 +29,8 @@ test_writers_and_readers(void **state)
 {
     const struct span ekus[] = {oid_client_auth, oid_server_auth};
     const struct span names[] = {SPAN_LIT("devices.example")};
-    struct sink out = SINK_ARRAY(memory);
+    uint8_t value[100];
+    struct sink out = SINK_ARRAY(memory), constraints = SINK_ARRAY(value);
     struct span a, b;
     uint32_t mask;
     int pathlen;
@@ -49,7 +50,8 @@ test_writers_and_readers(void **state)
                 SPAN_LIT("http://crl.example/a.crt"));
     ext_put_ocsp_nocheck(&out);
     ext_put_no_rev_avail(&out);
-    ext_put_name_constraints(&out, names, 1);
+    ext_build_name_constraints(&constraints, names, 1, NULL, 0);
+    ext_put_name_constraints(&out, sink_view(&constraints));
 
     assert_int_equal(
         ext_basic_constraints(find(&out, oid_basic_constraints, true).value,

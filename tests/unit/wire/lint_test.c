@@ -109,6 +109,7 @@ static const struct lint_expect expected = {
     .san = P("\x30\x05\x82\x03"
              "d.x"),
     .ski = P("SK"),
+    .basic_constraints = true,
 };
 
 static struct span
@@ -406,6 +407,8 @@ test_ocsp_signer(void **state)
     pieces[EKU] = DER(EXT_EKU("\x09"));
     check_rule(pieces, &expect, "ocsp-signer");
     pieces[EXTRA] = DER(NOCHECK);
+    check_rule(pieces, &expect, "null-expected");
+    expect.ocsp_nocheck = true;
     assert_int_equal(lint_pieces(pieces, &expect), BV_OK);
     pieces[EXTRA] = DER(NOCHECK CRLDP("http://a"));
     check_rule(pieces, &expect, "ocsp-signer");
@@ -436,11 +439,78 @@ test_what_the_profile_may_allow(void **state)
     expect = expected;
     memcpy(pieces, good, sizeof(pieces));
     pieces[EXTRA] = DER(NO_REV_AVAIL);
+    expect.no_rev_avail = true;
     assert_int_equal(lint_pieces(pieces, &expect), BV_OK);
+    expect = expected;
     pieces[EXTRA] = DER(CRLDP("http://a"));
+    expect.crl_url = SPAN_LIT("http://a");
     assert_int_equal(lint_pieces(pieces, &expect), BV_OK);
     pieces[BC] = SPAN_EMPTY;
+    check_rule(pieces, &expect, "basic-constraints-present");
+    expect.basic_constraints = false;
     assert_int_equal(lint_pieces(pieces, &expect), BV_OK);
+}
+
+/* What stands in the certificate is what was decided: no more, no less, no
+ * other. */
+static void
+test_pointers_are_those_decided(void **state)
+{
+    uint8_t buf[400];
+    struct sink aia = SINK_ARRAY(buf);
+    struct lint_expect expect = expected;
+    struct span pieces[NUM_PIECES];
+
+    memcpy(pieces, good, sizeof(pieces));
+    expect.crl_url = SPAN_LIT("http://a");
+    check_rule(good, &expect, "crldp-expected");
+    pieces[EXTRA] = DER(CRLDP("http://b"));
+    check_rule(pieces, &expect, "crldp-expected");
+    check_rule(pieces, &expected, "crldp-expected");
+    /* the right one, and another beside it */
+    pieces[EXTRA] = DER("\x30\x23\x06\x03\x55\x1d\x1f\x04\x1c\x30\x1a\x30\x18"
+                        "\xa0\x16\xa0\x14\x86\x08http://a\x86\x08http://b");
+    check_rule(pieces, &expect, "crldp-expected");
+
+    expect = expected;
+    expect.ocsp_url = SPAN_LIT("http://o");
+    expect.issuers_url = SPAN_LIT("http://i");
+    check_rule(good, &expect, "aia-expected");
+    ext_put_aia(&aia, SPAN_LIT("http://o"), SPAN_LIT("http://i"));
+    pieces[EXTRA] = sink_view(&aia);
+    assert_int_equal(lint_pieces(pieces, &expect), BV_OK);
+    check_rule(pieces, &expected, "aia-expected");
+    expect.issuers_url = SPAN_LIT("http://j");
+    check_rule(pieces, &expect, "aia-expected");
+    expect.issuers_url = SPAN_EMPTY;
+    check_rule(pieces, &expect, "aia-expected");
+
+    pieces[EXTRA] = DER(NO_REV_AVAIL);
+    check_rule(pieces, &expected, "null-expected");
+    expect = expected;
+    expect.no_rev_avail = true;
+    check_rule(good, &expect, "null-expected");
+    expect = expected;
+    expect.name_constraints = DER("\x30\x08\xa0\x06\x30\x04\x82\x02"
+                                  "ab");
+    check_rule(good, &expect, "name-constraints-expected");
+}
+
+/* Known to us, decided by nobody. */
+static void
+test_undecided(void **state)
+{
+    uint8_t buf[100];
+    size_t mark[2];
+    struct sink out = SINK_ARRAY(buf);
+    struct span pieces[NUM_PIECES];
+
+    memcpy(pieces, good, sizeof(pieces));
+    ext_open(&out, oid_mud_url, false, mark);
+    sink_str(&out, "\x16\x01x");
+    ext_close(&out, mark);
+    pieces[EXTRA] = sink_view(&out);
+    check_rule(pieces, &expected, "extension-undecided");
 }
 
 /* Every prefix, every flipped bit: always a finding, never a read outside. */
@@ -490,6 +560,8 @@ main(void)
         cmocka_unit_test(test_broken_decisions),
         cmocka_unit_test(test_ocsp_signer),
         cmocka_unit_test(test_what_the_profile_may_allow),
+        cmocka_unit_test(test_pointers_are_those_decided),
+        cmocka_unit_test(test_undecided),
         cmocka_unit_test(test_any_change_is_noticed),
         cmocka_unit_test(test_rule_text_is_cut),
     };
