@@ -253,8 +253,11 @@ ca_renew(struct ca_files *files, const struct command_call *call)
                             files->config->cas[ca].name);
     BV_TRY(ledger_open(files, &ledger));
     BV_TRY(open_root(files, call, ca_act_text(call, "root", "root"), &root));
-    const struct below what = {
-        .subject = cert.subject, .spki = cert.spki.whole, .pathlen = -2};
+    /* with the identifier that what is below points to */
+    const struct below what = {.subject = cert.subject,
+                               .spki = cert.spki.whole,
+                               .ski = cert.ski,
+                               .pathlen = -2};
     BV_TRY(sign_below(files, call, ledger, &root, &what, &out));
     BV_TRY(ledger_note(ledger, "ca.renew", files->config->cas[ca].name,
                        sink_view(&out), path));

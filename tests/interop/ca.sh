@@ -124,6 +124,15 @@ refuse "not under the old one" openssl pkey -in "$work/root.key" -passin "file:$
 equal "only its owner reads it" 600 "$(stat -c %a "$work/root.key")"
 refuse "there is nothing to export twice" export_root "$work/root2.key"
 check "and why" said 'not on this machine'
+# its certificate made anew elsewhere, with an identifier of another kind
+ski_of() { openssl x509 -in "$1" -noout -ext subjectKeyIdentifier | tail -n 1 | tr -d ' '; }
+ours=$(ski_of "$ca/ca/issuing.crt")
+brevet ca csr --out "$ext/own.csr" 2>/dev/null
+openssl x509 -req -in "$ext/own.csr" -CA "$root" -CAkey "$work/root.key" -passin "file:$work/other-passphrase" \
+    -set_serial 0x4712 -days 2000 -extfile "$ext/openssl.cnf" -extensions ca -out "$ext/own.crt" 2>/dev/null
+check "a certificate for the issuing CA that OpenSSL made is installed" brevet ca install "$ext/own.crt"
+theirs=$(ski_of "$ca/ca/issuing.crt")
+refuse "with its own key identifier" test "$ours" = "$theirs"
 start_daemon
 equal "the server knows that the root is offline" true "$(brevet ca show root --json | jq .offline)"
 enroll d2
@@ -135,6 +144,8 @@ serial=$(openssl x509 -in "$ca/ca/issuing.crt" -noout -serial)
 refuse "not with a wrong passphrase" brevet ca renew --root-key "$work/root.key" --passphrase-file "$work/passphrase"
 check "it comes back and renews the issuing CA" brevet ca renew --lifetime 9y "${back[@]}"
 equal "with the same key" "$before" "$(openssl x509 -in "$ca/ca/issuing.crt" -noout -pubkey)"
+equal "and the same key identifier" "$theirs" "$(ski_of "$ca/ca/issuing.crt")"
+check "which is that in old device certificates" grep -qi "${theirs#*:}" <(openssl x509 -in "$work/d2.crt" -noout -ext authorityKeyIdentifier | tr -d ' ')
 refuse "and a new certificate" test "$serial" = "$(openssl x509 -in "$ca/ca/issuing.crt" -noout -serial)"
 check "which OpenSSL takes" openssl verify -x509_strict -CAfile "$root" "$ca/ca/issuing.crt"
 check "and with which old device certificates chain" \
