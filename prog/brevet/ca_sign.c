@@ -84,6 +84,7 @@ open_root(struct ca_files *files, const struct command_call *call,
 struct below {
     struct span subject, spki, ski;
     int pathlen; /* -2: as the profile says */
+    bool is_new; /* its key is not one of our CAs' already */
 };
 
 static int64_t
@@ -119,6 +120,38 @@ serial_for(struct ca_files *files, const struct command_call *call,
                         "--serial: at most 20 octets of hexadecimal digits");
 }
 
+static enum bv_err
+check_kind(struct ca_files *files, const struct profile *profile,
+           struct span der)
+{
+    struct alg_spki spki;
+    BV_TRY(alg_spki_parse(&der, &spki));
+    return profile_allows_key(profile, &spki)
+               ? BV_OK
+               : ca_files_bad(files, BV_E_BAD_KEY,
+                              "the profile \"intermediate\" does not allow %s "
+                              "keys of %u bits",
+                              alg_key_name(spki.alg), spki.bits);
+}
+
+/* As the configuration wants it; on a machine without one, the built-in. How
+ * long is for the command to say. */
+static enum bv_err
+profile_for(const struct ca_files *files, const struct command_call *call,
+            struct profile *ret)
+{
+    const struct config *config = files->config;
+    size_t num = config != NULL ? config->core.num_profiles : 0;
+    for (size_t i = 0; i < num; i++) {
+        if (strcmp(config->profiles[i].name, "intermediate") != 0)
+            continue;
+        *ret = config->profiles[i];
+        ret->lifetime = lifetime(call);
+        return BV_OK;
+    }
+    return install_ca_profile("intermediate", lifetime(call), ret);
+}
+
 /* Signs a CA certificate below the root and checks it as install would. */
 static enum bv_err
 sign_below(struct ca_files *files, const struct command_call *call,
@@ -128,7 +161,9 @@ sign_below(struct ca_files *files, const struct command_call *call,
     uint8_t serial[LIMIT_SERIAL];
     size_t serial_len = 0;
     struct profile profile;
-    BV_TRY(install_ca_profile("intermediate", lifetime(call), &profile));
+    BV_TRY(profile_for(files, call, &profile));
+    if (what->is_new)
+        BV_TRY(check_kind(files, &profile, what->spki));
     if (what->pathlen != -2)
         profile.pathlen = what->pathlen;
     BV_TRY(serial_for(files, call, ledger, serial, &serial_len));
@@ -180,8 +215,10 @@ take_csr(struct ca_files *files, struct span text, struct sink *memory,
         return ca_files_bad(files, BV_E_BAD_SIGNATURE,
                             "the request is not signed by its own key");
     BV_TRY(check_strength(files, &csr.spki));
-    *ret = (struct below){
-        .subject = csr.subject, .spki = csr.spki.whole, .pathlen = -2};
+    *ret = (struct below){.subject = csr.subject,
+                          .spki = csr.spki.whole,
+                          .pathlen = -2,
+                          .is_new = true};
     return BV_OK;
 }
 
@@ -209,7 +246,8 @@ take_root(struct ca_files *files, struct span text, struct sink *memory,
     *ret = (struct below){.subject = cert.subject,
                           .spki = cert.spki.whole,
                           .ski = cert.ski,
-                          .pathlen = cert.pathlen};
+                          .pathlen = cert.pathlen,
+                          .is_new = true};
     return BV_OK;
 }
 

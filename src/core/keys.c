@@ -6,34 +6,13 @@
 #include "pki/digest.h"
 #include "pki/weak.h"
 
-static bool
-allows_key(const struct profile *p, const struct alg_spki *spki)
-{
-    switch (spki->alg) {
-    case ALG_KEY_P256:
-        return p->key_p256;
-    case ALG_KEY_P384:
-        return p->key_p384;
-    case ALG_KEY_P521:
-        return p->key_p521;
-    case ALG_KEY_ED25519:
-        return p->key_ed25519;
-    case ALG_KEY_RSA:
-        return p->rsa_min != 0 && spki->bits >= p->rsa_min &&
-               spki->bits <= p->rsa_max;
-    case ALG_KEY_NONE:
-        break;
-    }
-    return false;
-}
-
 static enum bv_err
 check_key(struct core *core, const struct profile *profile,
           const struct alg_spki *spki, const uint8_t key_hash[32],
           char *ret_problem, size_t cap)
 {
     bool blocked;
-    if (!allows_key(profile, spki)) {
+    if (!profile_allows_key(profile, spki)) {
         (void)snprintf(ret_problem, cap,
                        "the profile does not allow %s keys of %u bits",
                        alg_key_name(spki->alg), spki->bits);
@@ -79,7 +58,8 @@ keys_check_csr(struct core *core, const struct profile *profile,
         /* The key will be another: only its kind matters. */
         (void)snprintf(ret_problem, cap, "the profile does not allow %s keys",
                        alg_key_name(ret_csr->spki.alg));
-        return allows_key(profile, &ret_csr->spki) ? BV_OK : BV_E_BAD_KEY;
+        return profile_allows_key(profile, &ret_csr->spki) ? BV_OK
+                                                           : BV_E_BAD_KEY;
     }
     BV_TRY(check_key(core, profile, &ret_csr->spki, ret_key_hash, ret_problem,
                      cap));

@@ -98,6 +98,7 @@ make_ca(const char *name, int pathlen, int64_t lifetime)
 {
     struct profile p = end_entity(name);
     p.lifetime = lifetime;
+    p.key_p521 = true; /* few keys, and none on a small device */
     p.is_ca = true;
     p.pathlen = pathlen;
     p.key_usage = KU_CERT_SIGN | KU_CRL_SIGN;
@@ -159,6 +160,27 @@ profile_default(const char *name, struct profile *ret)
     else
         return BV_E_NOT_FOUND;
     return BV_OK;
+}
+
+bool
+profile_allows_key(const struct profile *p, const struct alg_spki *spki)
+{
+    switch (spki->alg) {
+    case ALG_KEY_P256:
+        return p->key_p256;
+    case ALG_KEY_P384:
+        return p->key_p384;
+    case ALG_KEY_P521:
+        return p->key_p521;
+    case ALG_KEY_ED25519:
+        return p->key_ed25519;
+    case ALG_KEY_RSA:
+        return p->rsa_min != 0 && spki->bits >= p->rsa_min &&
+               spki->bits <= p->rsa_max;
+    case ALG_KEY_NONE:
+        break;
+    }
+    return false;
 }
 
 /* One rule: what would be wrong, and the sentence for it. */

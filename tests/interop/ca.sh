@@ -153,6 +153,25 @@ check "and with which old device certificates chain" \
 refuse "a root is not renewed" brevet ca renew --ca root "${back[@]}"
 check "it signs another's request" brevet ca sign "$ext/x.csr" --out "$work/x.crt" "${back[@]}"
 check "which OpenSSL takes too" openssl verify -x509_strict -CAfile "$root" "$work/x.crt"
+# what the configuration says of CAs below
+cat >>"$ca/brevet.conf" <<'CONF'
+profile "intermediate" {
+    keys = { p384 }
+    permitted-dns = { "devices.example" }
+    backdate = "0s"
+}
+CONF
+openssl req -config "$ext/openssl.cnf" -new -newkey ec -pkeyopt ec_paramgen_curve:P-384 -nodes -subj /CN=scoped \
+    -keyout "$ext/scoped.key" -out "$ext/scoped.csr" 2>/dev/null
+refuse "a key that the profile intermediate does not allow is no CA's" brevet ca sign "$ext/x.csr" --out "$work/y.crt" "${back[@]}"
+check "and why" said 'does not allow p256'
+check "one that it allows is" brevet ca sign "$ext/scoped.csr" --out "$work/scoped.crt" "${back[@]}"
+check "within the names it permits" grep -q DNS:devices.example <(openssl x509 -in "$work/scoped.crt" -noout -text)
+check "which OpenSSL takes" openssl verify -x509_strict -CAfile "$root" "$work/scoped.crt"
+check "the CA whose key is here is renewed whatever its kind" brevet ca renew --lifetime 9y "${back[@]}"
+check "within those names, too" grep -q DNS:devices.example <(openssl x509 -in "$ca/ca/issuing.crt" -noout -text)
+sed -i '/^profile "intermediate"/,$d' "$ca/brevet.conf"
+check "and without them" brevet ca renew --lifetime 9y "${back[@]}"
 weak=(-newkey rsa:2048 -pkeyopt rsa_keygen_pubexp:65539 -nodes -keyout "$ext/weak.key")
 openssl req -config "$ext/openssl.cnf" -new "${weak[@]}" -subj /CN=weak -out "$ext/weak.csr" 2>/dev/null
 openssl req -config "$ext/openssl.cnf" -x509 "${weak[@]}" -extensions root -subj /CN=weak -out "$ext/weak.crt" 2>/dev/null
