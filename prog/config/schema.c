@@ -479,8 +479,12 @@ static const struct schema_key profile_keys[] = {
          "Write id-pkix-ocsp-nocheck (RFC 6960 4.2.2.2.1)."),
     BOOL(profile, "no-rev-avail", no_rev_avail, "false",
          "Write noRevAvail (RFC 9608)."),
-    TEXTS(profile, "permitted-dns", nc_dns, num_nc_dns, "none",
-          "Name constraints: permitted dNSName subtrees."),
+    TEXTS(
+        profile, "permitted-dns", nc_dns, num_nc_dns, "none",
+        "Name constraints: permitted dNSName subtrees; a host name stands for "
+        "itself and all below it."),
+    TEXTS(profile, "excluded-dns", nc_not_dns, num_nc_not_dns, "none",
+          "Name constraints: excluded dNSName subtrees."),
     BOOL(profile, "approval", approval, "false",
          "An operator approves each device's first certificate."),
     CHOICE(CHOICE, profile, "channel-binding", binding, bindings, "verify",

@@ -10,7 +10,8 @@
 #include "wire/oid.h"
 #include "wire/san.h"
 
-#define CONSTRAINTS_MAX (PROFILE_LIST_MAX * (LIMIT_DEVICE_NAME * 2 + 8) + 16)
+#define CONSTRAINTS_MAX                                                        \
+    (2 * PROFILE_LIST_MAX * (LIMIT_DEVICE_NAME * 2 + 8) + 16)
 
 /* Everything the extensions and the lint both need to know. */
 struct facts {
@@ -106,11 +107,14 @@ issue_is_barred(const struct profile *profile, unsigned barred)
 static struct span
 build_constraints(const struct profile *p, struct sink *out)
 {
-    struct span names[PROFILE_LIST_MAX];
+    struct span in[PROFILE_LIST_MAX], not_in[PROFILE_LIST_MAX];
     for (unsigned i = 0; i < p->num_nc_dns; i++)
-        names[i] = span_str(p->nc_dns[i]);
-    if (p->num_nc_dns > 0)
-        ext_build_name_constraints(out, names, p->num_nc_dns, NULL, 0);
+        in[i] = span_str(p->nc_dns[i]);
+    for (unsigned i = 0; i < p->num_nc_not_dns; i++)
+        not_in[i] = span_str(p->nc_not_dns[i]);
+    if (p->num_nc_dns + p->num_nc_not_dns > 0)
+        ext_build_name_constraints(out, in, p->num_nc_dns, not_in,
+                                   p->num_nc_not_dns);
     return sink_view(out);
 }
 

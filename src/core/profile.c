@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/time.h"
+#include "wire/san.h"
 
 /* RFC 5280 4.2.1.3 */
 #define KU_SIGNATURE         (1u << 0)
@@ -266,6 +267,16 @@ check_time(const struct profile *p)
     return FIRST_BROKEN(rules);
 }
 
+static bool
+has_odd_subtree(const char (*names)[LIMIT_DEVICE_NAME * 2], unsigned num)
+{
+    for (unsigned i = 0; i < num && i < PROFILE_LIST_MAX; i++) {
+        if (!san_is_host(span_str(names[i]), false))
+            return true;
+    }
+    return false;
+}
+
 static const char *
 check_extensions(const struct profile *p)
 {
@@ -281,7 +292,7 @@ check_extensions(const struct profile *p)
         {p->pathlen < -1 || p->pathlen > 10, "pathlen is not within 0 .. 10"},
         {p->is_ca && !p->ski,
          "a CA certificate needs a subjectKeyIdentifier"}, /* 4.2.1.2 */
-        {p->num_nc_dns > 0 && !p->is_ca,
+        {p->num_nc_dns + p->num_nc_not_dns > 0 && !p->is_ca,
          "name constraints are for a CA only"}, /* 4.2.1.10 */
         /* RFC 9608 4 */
         {p->no_rev_avail && p->is_ca, "no_rev_avail is not for a CA"},
@@ -292,7 +303,13 @@ check_extensions(const struct profile *p)
         {p->allow_ra && (p->is_ca || has_eku(p, PROFILE_EKU_CMC_RA)),
          "an RA makes neither RAs nor CAs"},
         {p->num_eku > PROFILE_EKU_MAX, "too many extended key usages"},
-        {p->num_nc_dns > PROFILE_LIST_MAX, "too many name constraints"},
+        {p->num_nc_dns > PROFILE_LIST_MAX ||
+             p->num_nc_not_dns > PROFILE_LIST_MAX,
+         "too many name constraints"},
+        {has_odd_subtree(p->nc_dns, p->num_nc_dns) ||
+             has_odd_subtree(p->nc_not_dns, p->num_nc_not_dns),
+         "a name constraint is no host name: lower case, with neither a dot "
+         "nor \"*.\" in front (what is below is meant, too)"}, /* 4.2.1.10 */
     };
     return FIRST_BROKEN(rules);
 }

@@ -92,6 +92,9 @@ struct profile {
     char nc_dns[PROFILE_LIST_MAX]
                [LIMIT_DEVICE_NAME * 2]; /* permitted dNSName */
     unsigned num_nc_dns;
+    char nc_not_dns[PROFILE_LIST_MAX]
+                   [LIMIT_DEVICE_NAME * 2]; /* excluded dNSName */
+    unsigned num_nc_not_dns;
 
     /* policy */
     bool approval; /* an operator approves each first one */

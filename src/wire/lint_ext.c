@@ -451,7 +451,8 @@ lint_ext_ocsp_signer(const struct lint_view *view)
 
 /* --- nameConstraints --- */
 
-/* GeneralSubtrees: each a base alone, RFC 5280 4.2.1.10. */
+/* GeneralSubtrees: each a base alone, RFC 5280 4.2.1.10. A dNSName there has
+ * no dot in front, which verifiers take for different things. */
 static bool
 are_subtrees(struct span list)
 {
@@ -460,7 +461,8 @@ are_subtrees(struct span list)
         uint8_t tag;
 
         if (der_take(&list, DER_SEQUENCE, &subtree) != BV_OK ||
-            der_any(&subtree, &tag, &base, NULL) != BV_OK || subtree.len != 0)
+            der_any(&subtree, &tag, &base, NULL) != BV_OK || subtree.len != 0 ||
+            (tag == DER_CONTEXT(SAN_DNS) && !san_is_host(base, false)))
             return false;
     }
     return true;

@@ -158,6 +158,7 @@ cat >>"$ca/brevet.conf" <<'CONF'
 profile "intermediate" {
     keys = { p384 }
     permitted-dns = { "devices.example" }
+    excluded-dns = { "lab.devices.example" }
     backdate = "0s"
 }
 CONF
@@ -167,6 +168,7 @@ refuse "a key that the profile intermediate does not allow is no CA's" brevet ca
 check "and why" said 'does not allow p256'
 check "one that it allows is" brevet ca sign "$ext/scoped.csr" --out "$work/scoped.crt" "${back[@]}"
 check "within the names it permits" grep -q DNS:devices.example <(openssl x509 -in "$work/scoped.crt" -noout -text)
+check "without those it excludes" grep -A3 -i excluded <(openssl x509 -in "$work/scoped.crt" -noout -text | grep -B9 DNS:lab.devices.example)
 check "which OpenSSL takes" openssl verify -x509_strict -CAfile "$root" "$work/scoped.crt"
 check "the CA whose key is here is renewed whatever its kind" brevet ca renew --lifetime 9y "${back[@]}"
 check "within those names, too" grep -q DNS:devices.example <(openssl x509 -in "$ca/ca/issuing.crt" -noout -text)

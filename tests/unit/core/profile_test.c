@@ -230,6 +230,29 @@ test_no_contradictions(void **state)
     }
 }
 
+static void
+test_subtrees(void **state)
+{
+    static const struct {
+        const char *name;
+        bool good;
+    } rows[] = {{"devices.example", true},   {"example", true},
+                {".devices.example", false}, {"*.devices.example", false},
+                {"Devices.example", false},  {"devices.example.", false},
+                {"192.0.2.1", false},        {"", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct profile p, q;
+        char problem[200] = "";
+        assert_int_equal(profile_default("intermediate", &p), BV_OK);
+        q = p;
+        strcpy(p.nc_dns[p.num_nc_dns++], rows[i].name);
+        strcpy(q.nc_not_dns[q.num_nc_not_dns++], rows[i].name);
+        enum bv_err want = rows[i].good ? BV_OK : BV_E_BAD_CONFIG;
+        assert_int_equal(profile_check(&p, problem, sizeof problem), want);
+        assert_int_equal(profile_check(&q, problem, sizeof problem), want);
+    }
+}
+
 int
 main(void)
 {
@@ -237,6 +260,7 @@ main(void)
         cmocka_unit_test(test_defaults_are_sound),
         cmocka_unit_test(test_contradictions),
         cmocka_unit_test(test_no_contradictions),
+        cmocka_unit_test(test_subtrees),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -496,6 +496,43 @@ test_pointers_are_those_decided(void **state)
     check_rule(good, &expect, "name-constraints-expected");
 }
 
+static void
+test_constraints_of_a_ca(void **state)
+{
+    static const struct {
+        const char *permitted, *excluded;
+        bool good;
+    } rows[] = {
+        {"x.example", "y.x.example", true}, {NULL, "x.example", true},
+        {".x.example", NULL, false},        {"*.x.example", NULL, false},
+        {NULL, "X.example", false},         {NULL, NULL, false}};
+    struct lint_expect expect = expected;
+    struct span pieces[NUM_PIECES];
+
+    memcpy(pieces, good, sizeof(pieces));
+    pieces[BC] = DER("\x30\x0f\x06\x03\x55\x1d\x13\x01\x01\xff\x04\x05\x30"
+                     "\x03\x01\x01\xff");
+    pieces[KU] = DER(EXT_KU("\x03\x02\x02\x04"));
+    expect.is_ca = true;
+    expect.key_usage = EXT_KU_KEY_CERT_SIGN;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        uint8_t value[100], whole[140];
+        struct sink der = SINK_ARRAY(value), ext = SINK_ARRAY(whole);
+        struct span in = span_str(rows[i].permitted);
+        struct span not_in = span_str(rows[i].excluded);
+
+        ext_build_name_constraints(&der, &in, in.len > 0, &not_in,
+                                   not_in.len > 0);
+        ext_put_name_constraints(&ext, sink_view(&der));
+        pieces[EXTRA] = sink_view(&ext);
+        expect.name_constraints = sink_view(&der);
+        if (rows[i].good)
+            assert_int_equal(lint_pieces(pieces, &expect), BV_OK);
+        else
+            check_rule(pieces, &expect, "name-constraints");
+    }
+}
+
 /* Known to us, decided by nobody. */
 static void
 test_undecided(void **state)
@@ -561,6 +598,7 @@ main(void)
         cmocka_unit_test(test_ocsp_signer),
         cmocka_unit_test(test_what_the_profile_may_allow),
         cmocka_unit_test(test_pointers_are_those_decided),
+        cmocka_unit_test(test_constraints_of_a_ca),
         cmocka_unit_test(test_undecided),
         cmocka_unit_test(test_any_change_is_noticed),
         cmocka_unit_test(test_rule_text_is_cut),
