@@ -157,6 +157,28 @@ test_settings(void **state)
     }
 }
 
+/* Without lint = full, OpenSSL sees the first of a profile and one in 256; all
+ * the others are good without it. */
+static void
+test_sample(void **state)
+{
+    uint8_t der[2048];
+    char id[16], command[300];
+    f.config.lint_full = false;
+    fixture_write(&f, "ca.pem", f.ca, PEM_CERTIFICATE);
+    (void)snprintf(command, sizeof command,
+                   "openssl verify -x509_strict -partial_chain -attime %lld "
+                   "-CAfile %%s/ca.pem %%s/leaf.pem >/dev/null 2>&1",
+                   (long long)fixture_time);
+    for (int i = 0; i < 4; i++) {
+        bv_auto(key) struct key *key = fixture_key();
+        (void)snprintf(id, sizeof id, "s%d", i);
+        (void)enrolled(key, id, der, sizeof der);
+        fixture_write(&f, "leaf.pem", f.reply.cert, PEM_CERTIFICATE);
+        assert_int_equal(fixture_shell(&f, command), 0);
+    }
+}
+
 /* --- 2049 and 2050 --- */
 
 #define END_OF_2049 INT64_C(2524607999)
@@ -227,6 +249,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_settings),
+        T(test_sample),
         T(test_turn_of_2050),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
