@@ -133,7 +133,8 @@ static const struct schema_key global_keys[] = {
           CONFIG_WEAK_DEFAULT ", if it exists",
           "Lists of RSA keys that are refused, in the format of Debian's "
           "openssl-blacklist; of a directory every file blacklist.RSA-* for "
-          "2048 bits and more."),
+          "2048 bits and more. Debian 12 has no such package: without a list, "
+          "keys of CVE-2008-0166 are not recognised."),
     {.name = "lint",
      .type = SCHEMA_CUSTOM,
      .max = 1,
