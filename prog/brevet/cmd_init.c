@@ -24,6 +24,7 @@
 enum {
     OPT_DIR = 256,
     OPT_NAME,
+    OPT_COUNTRY,
     OPT_HOST,
     OPT_HTTPS,
     OPT_HTTP,
@@ -40,6 +41,7 @@ enum {
 static const struct option options[] = {
     {"dir", required_argument, NULL, OPT_DIR},
     {"name", required_argument, NULL, OPT_NAME},
+    {"country", required_argument, NULL, OPT_COUNTRY},
     {"host", required_argument, NULL, OPT_HOST},
     {"https", required_argument, NULL, OPT_HTTPS},
     {"http", required_argument, NULL, OPT_HTTP},
@@ -62,6 +64,8 @@ static const char help[] =
     "\n"
     "  --dir DIR              where (/var/lib/brevet)\n"
     "  --name NAME            the organisation, for the CAs' names\n"
+    "  --country XX           its country, two capital letters, for these "
+    "names\n"
     "  --host HOST            DNS name or address of this server; repeatable,\n"
     "                         the first goes into certificates' URLs\n"
     "  --https ADDRESS:PORT   serve EST and status here (0.0.0.0:8443)\n"
@@ -141,6 +145,14 @@ append(const char **list, size_t *num, size_t most, const char *value)
     return true;
 }
 
+/* ISO 3166 */
+static bool
+is_country(const char *text)
+{
+    return strlen(text) == 2 && text[0] >= 'A' && text[0] <= 'Z' &&
+           text[1] >= 'A' && text[1] <= 'Z';
+}
+
 struct request {
     struct install install;
     const char *passphrase_file;
@@ -169,6 +181,9 @@ take(struct request *r, int option, const char *value)
     case OPT_NAME:
         in->name = value;
         return value[0] != '\0' && strlen(value) <= 48;
+    case OPT_COUNTRY:
+        in->country = value;
+        return is_country(value);
     case OPT_HOST:
     case OPT_HTTPS:
     case OPT_HTTP:

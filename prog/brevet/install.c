@@ -172,6 +172,7 @@ issue(const struct work *w, const struct to_issue *what, struct sink *out)
         .profile = &profile,
         .cn = cn,
         .organization = w->install->name,
+        .country = w->install->country,
         .spki = sink_view(&spki),
         .issuer_cert = what->issuer_cert,
         .issuer_key = what->issuer_key,
@@ -249,7 +250,8 @@ make_request(struct work *w)
     struct sink out = SINK_ARRAY(w->ca_der);
     BV_TRY(make_key(w, w->install->ca, "ca/issuing.key", &w->keys.ca));
     (void)snprintf(cn, sizeof(cn), "%s Issuing CA", w->install->name);
-    enum bv_err err = ca_csr(w->keys.ca, cn, w->install->name, NULL, &out);
+    enum bv_err err =
+        ca_csr(w->keys.ca, cn, w->install->name, w->install->country, &out);
     if (err != BV_OK)
         return bad(w, err, "the request could not be made: %s", err_text(err));
     return put_pem(w, "ca/issuing.csr", PEM_CSR, sink_view(&out));

@@ -17,7 +17,8 @@ struct install_key_kind {
 
 struct install {
     const char *dir;
-    const char *name; /* of the organisation */
+    const char *name;    /* of the organisation */
+    const char *country; /* two letters for the CAs' names; NULL: none */
     const char *hosts[INSTALL_HOSTS_MAX];
     size_t num_hosts;
     const char *https[CONFIG_LISTEN_MAX], *http[CONFIG_LISTEN_MAX];

@@ -71,6 +71,16 @@ done
 check "the lifetime is as asked" openssl x509 -in "$work/alg-p256/ca/issuing.crt" -noout -checkend $((399 * 86400))
 refuse "and not longer" openssl x509 -in "$work/alg-p256/ca/issuing.crt" -noout -checkend $((401 * 86400))
 
+init country --name Acme --country DE
+ok $? "with a country"
+for ca in root issuing; do
+    check "which is in the name of the $ca CA" grep -q 'C *= *DE' <(openssl x509 -in "$work/country/ca/$ca.crt" -noout -subject)
+done
+init country-csr --name Acme --country DE --external-root
+check "and in that of a request" grep -q 'C *= *DE' <(openssl req -in "$work/country-csr/ca/issuing.csr" -noout -subject)
+fails "a country that is none" 2 "cannot be used" --name A --country Germany
+fails "nor in small letters" 2 "cannot be used" --name A --country de
+
 "$bin_brevet" --dir "$work/made" init --name Acme "${one_user[@]}" >"$work/out" 2>&1 </dev/null
 ok $? "without a passphrase one is made"
 equal "for its owner only" 600 "$(mode made/passphrase)"
