@@ -86,6 +86,7 @@ struct hook {
 
 struct identity {
     const struct agent_config *config;
+    enum agent_exit shut; /* why it is not open; AGENT_OK: it is */
     struct bv_posix *posix;
     struct bv_openssl *openssl;
     struct bv_device device;
@@ -110,8 +111,10 @@ struct identity {
 enum identity_use { IDENTITY_READ, IDENTITY_ONCE, IDENTITY_SERVE };
 
 /* identity_open reads what the configuration names and takes the directory.
- * False after saying what is wrong. identity_close is fine on a zeroed struct.
- */
+ * False after saying what is wrong; shut then tells settings that cannot work
+ * (AGENT_USAGE) from what may pass: files, disk, a lock, a user who is not
+ * there yet (AGENT_LOCAL). Nothing but config and shut may be used of such an
+ * identity. identity_close is fine on a zeroed struct. */
 bool identity_open(struct identity *identity, const struct agent_config *config,
                    enum identity_use use);
 void identity_close(struct identity *identity);
@@ -146,8 +149,10 @@ bool install_all(struct identity *identity, bool *ret_changed);
 /* install_error reads what install_all could not write at last, and why; ""
  * when all was well. */
 void install_error(const struct identity *identity, char *out, size_t cap);
-/* install_fits: the owner exists and the mode is one. */
-bool install_fits(const struct agent_config *config);
+/* install_owner_fits: the owner exists, now. install_mode_fits: the mode is
+ * one. */
+bool install_owner_fits(const struct agent_config *config);
+bool install_mode_fits(const struct agent_config *config);
 /* install_is_right: the file has this content, and is of this owner and mode
  * (NULL: any). */
 bool install_is_right(int dir, const char *name, const struct file_mode *mode,
@@ -194,7 +199,8 @@ int hook_fd(const struct identity *identity);
 void hook_hurry(struct identity *identity);
 void hook_finish(struct identity *identity);
 
-/* run_service: until SIGTERM or SIGINT. */
+/* run_service: until SIGTERM or SIGINT. Identities that are shut are opened
+ * again after a pause that grows from 5 s to 1 h. */
 enum agent_exit run_service(struct identity *identities, size_t num);
 
 /* The last attempt, kept in the identity's folder ("last") for status: when,

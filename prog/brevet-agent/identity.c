@@ -33,6 +33,14 @@ complain(const struct identity *identity, const char *what, const char *detail)
     return false;
 }
 
+/* Of what may pass, or be mended without a word in the configuration. */
+static bool
+hinder(struct identity *identity, const char *what, const char *detail)
+{
+    identity->shut = AGENT_LOCAL;
+    return complain(identity, what, detail);
+}
+
 /* --- what the configuration says, for the library --- */
 
 /* https://HOST[:PORT][/PATH]; without a path the library's default. */
@@ -209,8 +217,7 @@ take_anchors(struct identity *identity)
         return true;
     bv_auto_free char *text = malloc(CA_FILE_MAX);
     if (text == NULL || !read_whole(path, text, CA_FILE_MAX, &len))
-        return complain(identity, "ca-file cannot be read, or is too long",
-                        path);
+        return hinder(identity, "ca-file cannot be read, or is too long", path);
     struct span rest = span_of(text, len), der;
     struct sink out = sink_of(identity->work + BV_WORK_SIZE, CA_FILE_MAX);
     while (pem_find(&rest, PEM_CERTIFICATE, &out, &der) == BV_OK) {
@@ -220,7 +227,7 @@ take_anchors(struct identity *identity)
         identity->anchors[num++] = (struct bv_bytes){der.data, der.len};
     }
     if (num == 0)
-        return complain(identity, "ca-file holds no certificate", path);
+        return hinder(identity, "ca-file holds no certificate", path);
     identity->settings.anchors = identity->anchors;
     identity->settings.num_anchors = num;
     return true;
@@ -247,7 +254,7 @@ take_claim(struct identity *identity)
     FILE *file = from_stdin ? stdin : fopen(path, "re");
     if (file == NULL)
         return errno == ENOENT ||
-               complain(identity, "claim-code-file cannot be read", path);
+               hinder(identity, "claim-code-file cannot be read", path);
     if (fgets(identity->claim, sizeof(identity->claim), file) == NULL)
         identity->claim[0] = '\0';
     bool whole = strchr(identity->claim, '\n') != NULL || fgetc(file) == EOF;
@@ -280,17 +287,18 @@ take_switch(const struct identity *identity, const char *name,
 
 /* What can be known to be wrong before a claim code is spent. */
 static bool
-take_files(const struct identity *identity)
+take_files(struct identity *identity)
 {
     const struct agent_config *config = identity->config;
     if ((config->factory_cert == NULL) != (config->factory_key == NULL))
         return complain(identity, "factory-cert and factory-key are needed",
                         NULL);
-    if (!install_fits(config))
-        return complain(identity,
-                        "there is no such install owner, or the install mode "
-                        "is not octal",
-                        NULL);
+    if (!install_mode_fits(config))
+        return complain(identity, "the install mode is not octal",
+                        config->install_mode);
+    if (!install_owner_fits(config))
+        return hinder(identity, "there is no such install owner",
+                      config->install_owner);
     return take_switch(identity, "reuse-key", config->reuse_key) &&
            take_switch(identity, "pem", config->pem);
 }
@@ -343,17 +351,17 @@ open_dir(struct identity *identity, enum identity_use use)
 {
     const char *dir = identity->config->dir;
     if (dir == NULL)
-        return complain(identity, strerror(ENOMEM), NULL);
+        return hinder(identity, strerror(ENOMEM), NULL);
     identity->posix = use == IDENTITY_READ ? bv_posix_open_reader(dir)
                                            : open_locked(dir, use);
     if (identity->posix != NULL || (use == IDENTITY_READ && errno == ENOENT))
         return true;
     if (errno == EWOULDBLOCK)
-        return complain(identity, "in use by a running brevet-agent", dir);
+        return hinder(identity, "in use by a running brevet-agent", dir);
     if (errno == EPERM)
-        return complain(identity, "dir must be ours and not writable by others",
-                        dir);
-    return complain(identity, strerror(errno), dir);
+        return hinder(identity, "dir must be ours and not writable by others",
+                      dir);
+    return hinder(identity, strerror(errno), dir);
 }
 
 static void
@@ -361,6 +369,24 @@ say(void *ctx, const char *text)
 {
     const struct identity *identity = ctx;
     log_warn("%s identity=%s", text, identity->config->name);
+}
+
+static bool
+refuse_factory(struct identity *identity)
+{
+    const struct agent_config *config = identity->config;
+    if (config->factory_cert == NULL)
+        return hinder(identity, strerror(ENOMEM), NULL);
+    const char *missing =
+        access(config->factory_cert, R_OK) != 0  ? config->factory_cert
+        : access(config->factory_key, R_OK) != 0 ? config->factory_key
+                                                 : NULL;
+    if (missing != NULL)
+        return hinder(identity, strerror(errno), missing);
+    return complain(identity,
+                    "the factory identity cannot be read, or certificate and "
+                    "key do not belong together",
+                    config->factory_cert);
 }
 
 static bool
@@ -373,10 +399,7 @@ start(struct identity *identity, enum identity_use use)
                                         act ? config->factory_cert : NULL,
                                         act ? config->factory_key : NULL);
     if (identity->openssl == NULL)
-        return complain(identity,
-                        "the factory identity cannot be read, or certificate "
-                        "and key do not belong together",
-                        config->factory_cert);
+        return refuse_factory(identity);
     bv_posix_ports(identity->posix, &ports);
     bv_openssl_ports(identity->openssl, &ports);
     if (bv_device_init(&identity->device, &identity->settings, &ports) !=
@@ -386,25 +409,40 @@ start(struct identity *identity, enum identity_use use)
     return true;
 }
 
+static void
+release(struct identity *identity)
+{
+    bv_openssl_close(identity->openssl);
+    bv_posix_close(identity->posix);
+    free(identity->work);
+    identity->openssl = NULL;
+    identity->posix = NULL;
+    identity->work = NULL;
+}
+
 bool
 identity_open(struct identity *identity, const struct agent_config *config,
               enum identity_use use)
 {
     memset(identity, 0, sizeof(*identity));
     identity->config = config;
+    identity->shut = AGENT_USAGE;
     identity->work = malloc(BV_WORK_SIZE + CA_FILE_MAX);
     if (identity->work == NULL)
-        return complain(identity, strerror(ENOMEM), NULL);
-    return take_settings(identity, use) && open_dir(identity, use) &&
-           (identity->posix == NULL || start(identity, use));
+        return hinder(identity, strerror(ENOMEM), NULL);
+    if (take_settings(identity, use) && open_dir(identity, use) &&
+        (identity->posix == NULL || start(identity, use))) {
+        identity->shut = AGENT_OK;
+        return true;
+    }
+    release(identity); /* its folder is free for who mends it */
+    return false;
 }
 
 void
 identity_close(struct identity *identity)
 {
-    bv_openssl_close(identity->openssl);
-    bv_posix_close(identity->posix);
-    free(identity->work);
+    release(identity);
     explicit_bzero(identity, sizeof(*identity));
 }
 

@@ -255,11 +255,17 @@ install_folders(struct identity *identity, const struct file_mode *secret,
 }
 
 bool
-install_fits(const struct agent_config *config)
+install_owner_fits(const struct agent_config *config)
 {
-    struct file_mode mode = {0600, (uid_t)-1, (gid_t)-1};
-    return find_owner(config->install_owner, &mode) &&
-           find_mode(config->install_mode, &mode);
+    struct file_mode mode;
+    return find_owner(config->install_owner, &mode);
+}
+
+bool
+install_mode_fits(const struct agent_config *config)
+{
+    struct file_mode mode;
+    return find_mode(config->install_mode, &mode);
 }
 
 bool

@@ -236,25 +236,31 @@ is_there(const struct arguments *args, char **names, int num_names)
     return true;
 }
 
+/* One that cannot be opened keeps no other from its work. False when none is
+ * open; *ret_exit says why. */
 static bool
 open_all(struct arguments *args, char **names, int num_names,
-         enum identity_use use, size_t *ret_num)
+         enum identity_use use, size_t *ret_num, enum agent_exit *ret_exit)
 {
-    size_t num = 0;
-    *ret_num = 0;
+    size_t num = 0, num_open = 0;
+    *ret_exit = AGENT_USAGE;
     if (!is_there(args, names, num_names))
         return false;
-    for (size_t i = 0; i < args->num_configs; i++)
-        if (is_meant(args->configs[i].name, names, num_names) &&
-            !identity_open(&identities[num++], &args->configs[i], use)) {
-            *ret_num = num;
-            return false;
-        }
+    for (size_t i = 0; i < args->num_configs; i++) {
+        if (!is_meant(args->configs[i].name, names, num_names))
+            continue;
+        struct identity *identity = &identities[num++];
+        if (identity_open(identity, &args->configs[i], use))
+            num_open++;
+        else if (identity->shut == AGENT_LOCAL)
+            *ret_exit = AGENT_LOCAL;
+        if (identity->shut != AGENT_OK && use == IDENTITY_SERVE)
+            use = IDENTITY_ONCE; /* one wait is enough for who is dying */
+    }
     *ret_num = num;
-    if (num > 0)
-        return true;
-    fprintf(stderr, "brevet-agent: the configuration has no identity\n");
-    return false;
+    if (num == 0)
+        fprintf(stderr, "brevet-agent: the configuration has no identity\n");
+    return num_open > 0;
 }
 
 /* --- one-shot commands --- */
@@ -359,9 +365,11 @@ each(const struct arguments *args, size_t num, bool renew)
     enum agent_exit worst = AGENT_OK;
     (void)signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < num; i++) {
-        enum agent_exit exit = renew ? renew_one(&identities[i], args->force)
-                                     : enroll_one(&identities[i], args->wait);
-        hook_finish(&identities[i]);
+        struct identity *identity = &identities[i];
+        enum agent_exit exit = identity->shut != AGENT_OK ? identity->shut
+                               : renew ? renew_one(identity, args->force)
+                                       : enroll_one(identity, args->wait);
+        hook_finish(identity);
         worst = exit != AGENT_OK ? exit : worst;
     }
     return worst;
@@ -389,7 +397,7 @@ execute(struct arguments *args, const char *command, char **names,
     log_open("agent", args->verbose ? LOG_LEVEL_DEBUG
                       : run         ? LOG_LEVEL_INFO
                                     : LOG_LEVEL_ERROR);
-    if (load(args) && open_all(args, names, num_names, use, &num)) {
+    if (load(args) && open_all(args, names, num_names, use, &num, &exit)) {
         if (!status && !renew && args->has_fields &&
             !saved_write(&identities[0]))
             exit = AGENT_LOCAL;

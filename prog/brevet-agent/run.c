@@ -81,15 +81,60 @@ open_waits(struct waits *waits)
     return true;
 }
 
+static bool
+is_open(const struct identity *identity)
+{
+    return identity->shut == AGENT_OK;
+}
+
+static void
+put_off(struct identity *identity)
+{
+    identity->next_ms = UINT64_MAX;
+    identity_again(identity);
+    log_error("cannot be opened, tried again later identity=%s retry_in=%us",
+              identity->config->name, identity->again_pause);
+}
+
 /* What was installed may have been damaged or its write interrupted, and its
  * hook with it. Later when the work memory is in use. */
 static void
-repair(struct identity *identity)
+mend(struct identity *identity)
 {
     if (bv_device_waits_io(&identity->device))
         identity->again_ms = identity_now_ms() + 100;
     else
         (void)identity_repair(identity);
+}
+
+static void
+begin(struct identity *identity)
+{
+    (void)identity_step(identity); /* reads what is there */
+    mend(identity);
+}
+
+/* A disk, a lock or a list of users may be back. */
+static void
+reopen(struct identity *identity)
+{
+    uint32_t pause = identity->again_pause;
+    if (identity_open(identity, identity->config, IDENTITY_ONCE)) {
+        log_info("opened at last identity=%s", identity->config->name);
+        begin(identity);
+        return;
+    }
+    identity->again_pause = pause;
+    put_off(identity);
+}
+
+static void
+repair(struct identity *identity)
+{
+    if (is_open(identity))
+        mend(identity);
+    else
+        reopen(identity);
 }
 
 /* SIGHUP: look again now, a pause after failures included. */
@@ -103,6 +148,8 @@ take_signals(const struct waits *waits, struct identity *identities, size_t num)
         log_info("checking all identities now");
         for (size_t i = 0; i < num; i++) {
             repair(&identities[i]);
+            if (!is_open(&identities[i]))
+                continue;
             bv_device_check(&identities[i].device);
             identities[i].next_ms = 0;
         }
@@ -120,7 +167,8 @@ take_timers(const struct waits *waits, struct identity *identities, size_t num)
     log_info("the wall clock was set; planning again");
     arm_clock(waits->clock);
     for (size_t i = 0; i < num; i++)
-        identities[i].next_ms = 0;
+        if (is_open(&identities[i]))
+            identities[i].next_ms = 0;
 }
 
 static size_t
@@ -134,7 +182,8 @@ collect(struct identity *identities, size_t num, const struct waits *waits,
     for (size_t i = 0; i < num; i++) {
         struct identity *identity = &identities[i];
         short events = 0;
-        int fd = bv_openssl_fd(identity->openssl, &events);
+        int fd =
+            is_open(identity) ? bv_openssl_fd(identity->openssl, &events) : -1;
         bool on_socket = fd >= 0 && bv_device_waits_io(&identity->device);
         /* deadlines inside an exchange need a look now and then */
         uint64_t at = on_socket ? identity_now_ms() + 500 : identity->next_ms;
@@ -185,8 +234,10 @@ run_service(struct identity *identities, size_t num)
     }
     log_info("started identities=%zu version=%s", num, BREVET_VERSION);
     for (size_t i = 0; i < num; i++) {
-        (void)identity_step(&identities[i]); /* reads what is there */
-        repair(&identities[i]);
+        if (is_open(&identities[i]))
+            begin(&identities[i]);
+        else
+            put_off(&identities[i]);
     }
     notify("READY=1");
     while (turn(identities, num, &waits))

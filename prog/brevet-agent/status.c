@@ -175,6 +175,10 @@ status_print(struct identity *identities, size_t num, bool json)
     json_t *list = json_array();
     for (size_t i = 0; i < num; i++) {
         struct view view;
+        if (identities[i].shut != AGENT_OK) {
+            exit = identities[i].shut;
+            continue; /* why was said */
+        }
         look(&identities[i], &view);
         if (strcmp(view.state, "good") != 0 &&
             strcmp(view.state, "renewal due") != 0)

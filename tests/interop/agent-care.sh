@@ -52,7 +52,7 @@ same_key() { # KEY CERT
 
 # --- settings that cannot work are told before a claim code is spent ---
 enrol_agent w1 --install-key "$work/w1.key" --install-owner nobody-here
-equal "an owner who does not exist: exit 1" 1 $?
+equal "an owner who does not exist, yet: exit 6" 6 $?
 enrol_agent w1 --install-key "$work/w1.key" --install-mode 0999
 equal "a mode that is not octal: exit 1" 1 $?
 enrol_agent w1 --install-key "$work/w1.pem" --install-chain "$work/./w1.pem"
@@ -75,6 +75,10 @@ equal "ca-file may be a symbolic link" 0 $?
 for _ in 1 2 3 4 5 6 7 8 9; do cat "$root"; done >"$work/nine.pem"
 agent enroll --url "$https" --id w4 --dir "$work/w4" --ca-file "$work/nine.pem"
 equal "more CA certificates than can be held: exit 1" 1 $?
+agent enroll --url "$https" --id w5 --dir "$work/w5" --ca-file "$work/missing.pem"
+equal "a ca-file that cannot be read: exit 6" 6 $?
+agent enroll --url "$https" --id w5 --dir "$work/w5" --ca-file "$root" --factory-cert "$work/missing.pem" --factory-key "$work/other.key"
+equal "a factory certificate that cannot be read: exit 6" 6 $?
 
 # --- targets ---
 enrol_agent t1 --install-cert "$work/nowhere/cert.pem" --hook "touch $work/t1.hook"
@@ -115,6 +119,12 @@ if mkdir "$work/disk" && mount -t tmpfs -o size=64k,mode=755 tmpfs "$work/disk" 
     check "and the hook is run" until_true 10 test -e "$work/d1.hook"
     end_agent
     equal "the service ends well" 0 $?
+    rm "$work/disk"/*
+    enrol_agent d2 --dir "$work/disk/d2"
+    equal "a state folder on a disk of its own" 0 $?
+    mount -o remount,ro "$work/disk"
+    agent run --dir "$work/disk/d2"
+    equal "which is read-only: exit 6, and the unit starts it again" 6 $?
     umount "$work/disk"
 fi
 
@@ -164,9 +174,9 @@ equal "the original can renew too, as long as it is not revoked" 0 $?
 run_agent two.log run --dir "$work/t1"
 check "a service holds its folder" until_true 10 grep -q "started identities" "$work/two.log"
 agent renew --force --dir "$work/t1"
-equal "a second agent on one folder: exit 1" 1 $?
+equal "a second agent on one folder: exit 6" 6 $?
 agent run --dir "$work/t1"
-equal "a second service too" 1 $?
+equal "a second service too" 6 $?
 end_agent
 agent enroll --url "$https" --id deep --dir "$work/not/there" --ca-fingerprint "$pin"
 check "a folder whose parent is missing is named" said "$work/not/there"
@@ -204,6 +214,30 @@ agent -c "$work/agent.conf" renew --reuse-key f1
 equal "an option beside a file: exit 1" 1 $?
 agent renew --reuse-key --dir "$work/f1" --url "$https" --ca-fingerprint "$pin" --id f1
 equal "an option without a file" 0 $?
+
+# those that cannot be opened hold no other up, and are tried again
+for name in g1 g2 g3; do (umask 077 && token --device $name >"$work/$name.code"); done
+(section g1 "dir = \"$work/g1\" ca-file = \"$work/g1.pem\""
+    section g2 "dir = \"$work/g2\" key-type = \"dsa\""
+    section g3 "dir = \"$work/g3\"") | conf
+agent -c "$work/agent.conf" run g1 g2
+equal "a service of which no identity can be opened, one may be: exit 6" 6 $?
+agent -c "$work/agent.conf" run g2
+equal "and of which none ever can: exit 1" 1 $?
+agent -c "$work/agent.conf" enroll
+equal "enroll of all three tells of one that cannot be opened: exit 1" 1 $?
+check "and enrols the one that can" test -s "$work/g3/cert.pem"
+run_agent three.log -c "$work/agent.conf" run
+check "the service runs with the one that is well" until_true 10 grep -q "identity=g1 retry_in=5s" "$work/three.log"
+check "and tells of the others" grep -q "identity=g2 retry_in=5s" "$work/three.log"
+echo damaged >"$work/g3/cert.pem.new" && mv "$work/g3/cert.pem.new" "$work/g3/cert.pem"
+kill -HUP "$last_agent"
+check "it looks after it" until_true 10 test -L "$work/g3/cert.pem"
+cp "$root" "$work/g1.pem"
+check "what was missing comes back: it enrols by itself" until_true 30 test -s "$work/g1/cert.pem"
+end_agent
+equal "the service ends well" 0 $?
+
 section f1 "dir = \"$work/f1\" claim-code-file = \"-\"" | sed '/f1.code/d' | conf
 timeout 10 "$bin_agent" -c "$work/agent.conf" status < <(sleep 20) >"$work/out" 2>&1
 equal "status asks for no claim code" 0 $?

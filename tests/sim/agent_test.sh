@@ -119,7 +119,7 @@ same_key
 "$agent" -c agent.conf run 2>run.txt &
 service=$!
 await grep -q started run.txt
-expect 1 "$agent" -c agent.conf renew # the service holds the directory
+expect 6 "$agent" -c agent.conf renew # the service holds the directory
 expect 0 "$agent" -c agent.conf status
 cp out/cert.pem good.pem
 echo damaged >out/cert.pem
