@@ -1,6 +1,6 @@
 /* Files for the programs that use an identity: folders whose files change
- * together (folder.c), and single files, each replaced by rename, the key
- * before the certificate. */
+ * together (folder.c), and single files: all are written, then each is put in
+ * its place by rename, the key before the certificate. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -19,12 +19,6 @@
 #include "wire/pem.h"
 
 #define FILE_MAX 65536
-
-struct target {
-    const struct file_mode *mode;
-    const char *path;
-    struct span content;
-};
 
 static bool
 find_owner(const char *owner, struct file_mode *mode)
@@ -125,84 +119,182 @@ install_error(const struct identity *identity, char *out, size_t cap)
     out[len] = '\0';
 }
 
-static bool
-write_target(const struct identity *identity, const struct target *target,
-             bool *ret_changed)
-{
-    bv_auto_free char *for_dir = strdup(target->path);
-    bv_auto_free char *for_name = strdup(target->path);
-    if (for_dir == NULL || for_name == NULL)
-        return false;
-    const char *name = basename(for_name);
-    bv_auto_close int dir =
-        open(dirname(for_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0 && install_is_right(dir, name, target->mode, target->content))
-        return true;
-    if (dir < 0 ||
-        file_replace_as(dir, name, target->mode, target->content.data,
-                        target->content.len) != BV_PORT_OK) {
-        note_error(identity, target->path, strerror(errno));
-        return false;
-    }
-    *ret_changed = true;
-    return true;
-}
-
 /* --- single files --- */
 
+/* Key and certificate come first, side by side: a program that starts between
+ * two renames would find a pair that does not fit. */
+#define TARGETS_MAX 4
+#define TARGETS_LEN (3 * FILE_MAX)
+
+struct target {
+    const struct file_mode *mode;
+    const char *path;
+    struct span content;
+    char *copy; /* of path, which basename cuts */
+    const char *name;
+    int dir;
+    bool prepared;
+};
+
+struct targets {
+    struct target list[TARGETS_MAX];
+    size_t num;
+    struct sink *out;
+};
+
+/* What was put since the one before is its content. */
 static bool
-install_key_and_cert(struct identity *identity, const struct file_mode *secret,
-                     const struct file_mode *open_mode, struct sink *out,
-                     bool *ret_changed)
+add(struct targets *targets, const struct file_mode *mode, const char *path,
+    size_t begin)
 {
-    out->len = 0;
+    const struct sink *out = targets->out;
+    targets->list[targets->num++] =
+        (struct target){.mode = mode,
+                        .path = path,
+                        .content = span_of(out->data + begin, out->len - begin),
+                        .dir = -1};
+    return !out->failed;
+}
+
+static bool
+add_key_and_cert(struct targets *targets, struct identity *identity,
+                 const struct file_mode *secret,
+                 const struct file_mode *open_mode)
+{
     const struct agent_config *config = identity->config;
+    struct sink *out = targets->out;
+    size_t begin = out->len;
     bool combined = config->install_key != NULL &&
                     config->install_cert != NULL &&
                     strcmp(config->install_key, config->install_cert) == 0;
-    if (config->install_key != NULL) {
-        if (!material_key(identity, out))
-            return false;
-        if (combined) {
-            if (!material_leaf(identity, out))
-                return false;
-            material_path(identity, out);
-        }
-        struct target key = {secret, config->install_key, sink_view(out)};
-        if (out->failed || !write_target(identity, &key, ret_changed))
-            return false;
-    }
-    out->len = 0;
-    if (config->install_cert == NULL || combined)
-        return true;
-    if (!material_leaf(identity, out))
+    if (config->install_key != NULL && !material_key(identity, out))
         return false;
-    struct target cert = {open_mode, config->install_cert, sink_view(out)};
-    return !out->failed && write_target(identity, &cert, ret_changed);
+    if (combined) {
+        if (!material_leaf(identity, out))
+            return false;
+        material_path(identity, out);
+    }
+    if (config->install_key != NULL &&
+        !add(targets, secret, config->install_key, begin))
+        return false;
+    begin = out->len;
+    return config->install_cert == NULL || combined ||
+           (material_leaf(identity, out) &&
+            add(targets, open_mode, config->install_cert, begin));
 }
 
 static bool
-install_chain(struct identity *identity, const struct file_mode *open_mode,
-              struct sink *out, bool *ret_changed)
+add_chain(struct targets *targets, struct identity *identity,
+          const struct file_mode *open_mode)
 {
     const struct agent_config *config = identity->config;
-    out->len = 0;
+    struct sink *out = targets->out;
+    size_t begin = out->len;
     if (config->install_chain != NULL) {
         if (!material_leaf(identity, out))
             return false;
         material_path(identity, out);
-        struct target chain = {open_mode, config->install_chain,
-                               sink_view(out)};
-        if (out->failed || !write_target(identity, &chain, ret_changed))
+        if (!add(targets, open_mode, config->install_chain, begin))
             return false;
     }
-    out->len = 0;
+    begin = out->len;
     if (config->install_ca == NULL)
         return true;
     material_roots(identity, out);
     material_path(identity, out);
-    struct target ca = {open_mode, config->install_ca, sink_view(out)};
-    return !out->failed && write_target(identity, &ca, ret_changed);
+    return add(targets, open_mode, config->install_ca, begin);
+}
+
+/* A folder in the place of the file is what a rename alone would meet. */
+static bool
+is_no_folder(const struct target *target)
+{
+    struct stat st;
+    if (fstatat(target->dir, target->name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(st.st_mode))
+        return true;
+    errno = EISDIR;
+    return false;
+}
+
+static bool
+prepare(struct target *target)
+{
+    bv_auto_free char *for_dir = strdup(target->path);
+    target->copy = strdup(target->path);
+    if (for_dir == NULL || target->copy == NULL)
+        return false;
+    target->name = basename(target->copy);
+    target->dir = open(dirname(for_dir), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (target->dir < 0)
+        return false;
+    if (install_is_right(target->dir, target->name, target->mode,
+                         target->content))
+        return true;
+    target->prepared = is_no_folder(target) &&
+                       file_prepare_as(target->dir, target->name, target->mode,
+                                       target->content.data,
+                                       target->content.len) == BV_PORT_OK;
+    return target->prepared;
+}
+
+static void
+forget(struct targets *targets)
+{
+    for (size_t i = 0; i < targets->num; i++) {
+        struct target *target = &targets->list[i];
+        if (target->prepared)
+            file_discard(target->dir, target->name);
+        if (target->dir >= 0)
+            (void)close(target->dir);
+        free(target->copy);
+    }
+}
+
+static bool
+prepare_all(const struct identity *identity, struct targets *targets)
+{
+    for (size_t i = 0; i < targets->num; i++)
+        if (!prepare(&targets->list[i])) {
+            note_error(identity, targets->list[i].path, strerror(errno));
+            return false;
+        }
+    return true;
+}
+
+static bool
+commit_all(const struct identity *identity, struct targets *targets,
+           bool *ret_changed)
+{
+    for (size_t i = 0; i < targets->num; i++) {
+        struct target *target = &targets->list[i];
+        if (!target->prepared)
+            continue;
+        target->prepared = false;
+        if (file_commit(target->dir, target->name) != BV_PORT_OK) {
+            note_error(identity, target->path, strerror(errno));
+            return false;
+        }
+        *ret_changed = true;
+    }
+    return true;
+}
+
+/* All are written before one is renamed: what cannot be written leaves the old
+ * key beside its certificate. */
+static bool
+install_files(struct identity *identity, const struct file_mode *secret,
+              struct sink *out, bool *ret_changed)
+{
+    const struct file_mode open_mode = {0644, secret->uid, secret->gid};
+    struct targets targets = {.out = out};
+    out->len = 0;
+    bool good = add_key_and_cert(&targets, identity, secret, &open_mode) &&
+                add_chain(&targets, identity, &open_mode) &&
+                prepare_all(identity, &targets) &&
+                commit_all(identity, &targets, ret_changed);
+    forget(&targets);
+    return good;
 }
 
 /* --- folders --- */
@@ -280,16 +372,13 @@ install_all(struct identity *identity, bool *ret_changed)
                    "no such owner, or not an octal mode");
         return false;
     }
-    struct file_mode open_mode = {0644, secret.uid, secret.gid};
-    uint8_t *text = malloc(FILE_MAX);
+    uint8_t *text = malloc(TARGETS_LEN);
     if (text == NULL)
         return false;
-    struct sink out = sink_of(text, FILE_MAX);
+    struct sink out = sink_of(text, TARGETS_LEN);
     bool good = install_folders(identity, &secret, &out, ret_changed) &&
-                install_key_and_cert(identity, &secret, &open_mode, &out,
-                                     ret_changed) &&
-                install_chain(identity, &open_mode, &out, ret_changed);
-    explicit_bzero(text, FILE_MAX);
+                install_files(identity, &secret, &out, ret_changed);
+    explicit_bzero(text, TARGETS_LEN);
     free(text);
     if (good)
         forget_error(identity);

@@ -98,6 +98,29 @@ equal "what it pointed to is left alone" old "$(cat "$work/elsewhere.pem")"
 check "key and certificate in one file fit" same_key "$work/t2.pem" "$work/t2.pem"
 equal "the file is for its owner only" 600 "$(stat -c %a "$work/t2.pem")"
 
+# one that cannot be written holds back the key, too
+enrol_agent t5 --install-key "$work/t5.key" --install-cert "$work/t5.folder/cert.pem"
+equal "the folder of the certificate is missing: exit 6" 6 $?
+check "no key is there without its certificate" test ! -e "$work/t5.key" -a ! -e "$work/.t5.key.new"
+mkdir "$work/t5.folder"
+agent enroll --dir "$work/t5"
+equal "with it, both come" 0 $?
+mv "$work/t5.folder" "$work/t5.away"
+agent renew --force --dir "$work/t5"
+equal "renewed, but the certificate's folder is gone: exit 6" 6 $?
+check "the old key stays beside the old certificate" same_key "$work/t5.key" "$work/t5.away/cert.pem"
+mv "$work/t5.away" "$work/t5.folder"
+mv "$work/t5.folder/cert.pem" "$work/t5.cert" && mkdir "$work/t5.folder/cert.pem"
+agent enroll --dir "$work/t5"
+equal "a folder in the place of the certificate: exit 6" 6 $?
+check "still the old key" same_key "$work/t5.key" "$work/t5.cert"
+none "nothing prepared is left" "$(find "$work" -maxdepth 2 -name '.*.new' -path '*t5*')"
+rmdir "$work/t5.folder/cert.pem"
+agent enroll --dir "$work/t5"
+equal "mended, the new ones come" 0 $?
+check "and fit" same_key "$work/t5.key" "$work/t5.folder/cert.pem"
+refuse "the key is another" same_key "$work/t5.key" "$work/t5.cert"
+
 enrol_agent t3 --hook "echo \$BREVET_CERT >$work/t3.hook"
 equal "BREVET_CERT without an install section" "$work/t3/cert.pem" "$(cat "$work/t3.hook")"
 mkdir "$work/t4.pem"

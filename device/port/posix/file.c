@@ -43,23 +43,62 @@ write_new(int dirfd, const char *name, const struct file_mode *mode,
            fsync(fd) == 0;
 }
 
+#define TEMP_MAX 256
+
+static bool
+temp_of(const char *name, char temp[TEMP_MAX])
+{
+    int n = snprintf(temp, TEMP_MAX, ".%s.new", name);
+    if (n >= 0 && n < TEMP_MAX)
+        return true;
+    errno = ENAMETOOLONG;
+    return false;
+}
+
+static enum bv_port
+give_up(int dirfd, const char *name)
+{
+    int kept = errno;
+    file_discard(dirfd, name);
+    errno = kept;
+    return BV_PORT_FAILED;
+}
+
+void
+file_discard(int dirfd, const char *name)
+{
+    char temp[TEMP_MAX];
+    if (temp_of(name, temp))
+        (void)unlinkat(dirfd, temp, 0);
+}
+
+enum bv_port
+file_prepare_as(int dirfd, const char *name, const struct file_mode *mode,
+                const void *data, size_t len)
+{
+    char temp[TEMP_MAX];
+    if (!temp_of(name, temp))
+        return BV_PORT_FAILED;
+    (void)unlinkat(dirfd, temp, 0); /* what an interrupted write left */
+    return write_new(dirfd, temp, mode, data, len) ? BV_PORT_OK
+                                                   : give_up(dirfd, name);
+}
+
+enum bv_port
+file_commit(int dirfd, const char *name)
+{
+    char temp[TEMP_MAX];
+    if (!temp_of(name, temp) || renameat(dirfd, temp, dirfd, name) != 0)
+        return give_up(dirfd, name);
+    return fsync(dirfd) == 0 ? BV_PORT_OK : BV_PORT_FAILED;
+}
+
 enum bv_port
 file_replace_as(int dirfd, const char *name, const struct file_mode *mode,
                 const void *data, size_t len)
 {
-    char temp[256];
-    int n = snprintf(temp, sizeof(temp), ".%s.new", name);
-    if (n < 0 || (size_t)n >= sizeof(temp))
-        return BV_PORT_FAILED;
-    (void)unlinkat(dirfd, temp, 0); /* what an interrupted write left */
-    if (!write_new(dirfd, temp, mode, data, len) ||
-        renameat(dirfd, temp, dirfd, name) != 0) {
-        int kept = errno;
-        (void)unlinkat(dirfd, temp, 0);
-        errno = kept;
-        return BV_PORT_FAILED;
-    }
-    return fsync(dirfd) == 0 ? BV_PORT_OK : BV_PORT_FAILED;
+    enum bv_port done = file_prepare_as(dirfd, name, mode, data, len);
+    return done == BV_PORT_OK ? file_commit(dirfd, name) : done;
 }
 
 enum bv_port

@@ -21,6 +21,15 @@ struct file_mode {
 enum bv_port file_replace_as(int dirfd, const char *name,
                              const struct file_mode *mode, const void *data,
                              size_t len);
+/* The same in two acts, for files that belong together: file_prepare_as leaves
+ * the new file beside name, fsynced, so that no lack of space or rights is met
+ * later; file_commit renames it and fsyncs the directory; file_discard removes
+ * what was prepared. */
+enum bv_port file_prepare_as(int dirfd, const char *name,
+                             const struct file_mode *mode, const void *data,
+                             size_t len);
+enum bv_port file_commit(int dirfd, const char *name);
+void file_discard(int dirfd, const char *name);
 /* file_replace: mode 0600, our own owner. */
 enum bv_port file_replace(int dirfd, const char *name, const void *data,
                           size_t len);

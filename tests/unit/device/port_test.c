@@ -165,6 +165,32 @@ check_signature(const struct bv_keys *keys, enum bv_slot slot,
 }
 
 static void
+test_two_acts(void **state)
+{
+    (void)state;
+    struct file_mode mode = {0640, (uid_t)-1, (gid_t)-1};
+    struct bv_posix *posix = bv_posix_open(dir);
+    assert_non_null(posix);
+    uint8_t out[8];
+    size_t len;
+    int fd = bv_posix_dirfd(posix);
+    assert_int_equal(file_replace(fd, "name", "old", 3), BV_PORT_OK);
+    assert_int_equal(file_prepare_as(fd, "name", &mode, "new", 3), BV_PORT_OK);
+    assert_int_equal(file_read(fd, "name", out, 8, &len), BV_PORT_OK);
+    assert_memory_equal(out, "old", 3);
+    file_discard(fd, "name");
+    assert_int_equal(faccessat(fd, ".name.new", F_OK, 0), -1);
+    assert_int_equal(file_commit(fd, "name"), BV_PORT_FAILED);
+    assert_int_equal(file_prepare_as(fd, "name", &mode, "new", 3), BV_PORT_OK);
+    assert_int_equal(file_commit(fd, "name"), BV_PORT_OK);
+    assert_int_equal(file_read(fd, "name", out, 8, &len), BV_PORT_OK);
+    assert_memory_equal(out, "new", 3);
+    assert_int_equal(mode_of(fd, "name") & 07777, 0640);
+    assert_int_equal(faccessat(fd, ".name.new", F_OK, 0), -1);
+    bv_posix_close(posix);
+}
+
+static void
 test_keys(void **state)
 {
     (void)state;
@@ -215,6 +241,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_directory, setup, teardown),
         cmocka_unit_test_setup_teardown(test_links, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failed_write, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_two_acts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
