@@ -297,7 +297,7 @@ tell_lacking(const struct identity *identity)
 {
     fprintf(stderr,
             "brevet-agent: %s: has its certificate, but not all could be "
-            "installed\n  next: mend that; then enroll again, or the "
+            "installed\n  next: mend that; then enroll or renew again, or the "
             "service, installs it\n",
             identity->config->name);
     return AGENT_LOCAL;
@@ -350,7 +350,7 @@ renew_one(struct identity *identity, bool force)
     }
     if (!force && status.phase != BV_PHASE_RENEW) {
         printf("%s: not due\n", identity->config->name);
-        return AGENT_OK;
+        return identity_repair(identity) ? AGENT_OK : tell_lacking(identity);
     }
     bv_device_renew(&identity->device);
     enum agent_exit exit = until_done(identity, false);

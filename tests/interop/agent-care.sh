@@ -98,6 +98,21 @@ equal "what it pointed to is left alone" old "$(cat "$work/elsewhere.pem")"
 check "key and certificate in one file fit" same_key "$work/t2.pem" "$work/t2.pem"
 equal "the file is for its owner only" 600 "$(stat -c %a "$work/t2.pem")"
 
+# renew, from cron, mends as the service does
+enrol_agent t6 --install-key "$work/t6.folder/key.pem" --hook "echo \$BREVET_REASON >>$work/t6.hook"
+equal "enrolled, but not installed: exit 6" 6 $?
+agent renew --dir "$work/t6"
+equal "renew, not due, tries again: exit 6" 6 $?
+check "and says what to do" said "enroll or renew again"
+mkdir "$work/t6.folder"
+agent renew --dir "$work/t6"
+equal "renew installs what was lacking" 0 $?
+check "the key is there" same_key "$work/t6.folder/key.pem" "$work/t6/cert.pem"
+equal "and runs the hook that is due" repaired "$(cat "$work/t6.hook")"
+agent renew --dir "$work/t6"
+equal "renew, not due, with all in place" 0 $?
+equal "runs no hook" 1 "$(wc -l <"$work/t6.hook")"
+
 # one that cannot be written holds back the key, too
 enrol_agent t5 --install-key "$work/t5.key" --install-cert "$work/t5.folder/cert.pem"
 equal "the folder of the certificate is missing: exit 6" 6 $?
