@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/auto.h"
+#include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "proc/channel.h"
@@ -18,10 +19,19 @@ struct connection {
     uid_t uid;
 };
 
+/* Anybody may be refused as often as he likes; the log has a few lines of it.
+ */
+struct refusals {
+    int64_t since_ms;
+    unsigned lines; /* since then */
+    unsigned times; /* since the last line */
+};
+
 struct control {
     int fd;
     struct span callers;
     unsigned last_tag;
+    struct refusals connections_refused, requests_refused;
     struct connection connections[CONTROL_MAX];
 };
 
@@ -113,22 +123,48 @@ may_stay(const struct control *control, uid_t uid)
     return strangers < STRANGERS_MAX;
 }
 
+/* How many refusals a line now stands for; 0: there were enough lines in this
+ * second. */
+static unsigned
+worth_a_line(struct refusals *refusals, unsigned lines_max)
+{
+    int64_t now = clock_mono_ms();
+    refusals->times++;
+    if (refusals->lines == 0 || now - refusals->since_ms >= 1000) {
+        refusals->since_ms = now;
+        refusals->lines = 0;
+    }
+    if (refusals->lines == lines_max)
+        return 0;
+    unsigned times = refusals->times;
+    refusals->lines++;
+    refusals->times = 0;
+    return times;
+}
+
+static void
+tell_refusal(struct control *control, const struct ucred *who,
+             const char *reason)
+{
+    unsigned times = worth_a_line(&control->connections_refused, 1);
+    if (times > 0)
+        log_warn("control connection refused uid=%u reason=\"%s\" times=%u",
+                 (unsigned)who->uid, reason, times);
+}
+
 static void
 admit(struct control *control, int fd)
 {
     bv_auto_close int owned = fd;
     struct connection *c = free_place(control);
-    struct ucred who;
+    struct ucred who = {0};
     socklen_t len = sizeof(who);
-    if (c == NULL || getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0) {
-        log_warn("control connection refused reason=\"%s\"",
-                 c == NULL ? "there are too many" : "unknown user");
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) < 0)
         return;
-    }
-    if (!may_stay(control, who.uid)) {
-        log_warn("control connection refused uid=%u reason=\"too many of users "
-                 "who may not use it\"",
-                 (unsigned)who.uid);
+    if (c == NULL || !may_stay(control, who.uid)) {
+        tell_refusal(control, &who,
+                     c == NULL ? "there are too many"
+                               : "too many of users who may not use it");
         return;
     }
     if (channel_new(fd, PROC_CORE, PROC_CONTROL, &c->channel) != BV_OK)
@@ -140,9 +176,12 @@ admit(struct control *control, int fd)
 }
 
 static void
-refuse(struct connection *c, uint64_t id)
+refuse(struct control *control, struct connection *c, uint64_t id)
 {
-    log_warn("control request refused uid=%u", (unsigned)c->uid);
+    unsigned times = worth_a_line(&control->requests_refused, 5);
+    if (times > 0)
+        log_warn("control request refused uid=%u times=%u", (unsigned)c->uid,
+                 times);
     enum bv_err err = channel_send(
         c->channel, MSG_ADMIN_REPLY, id,
         SPAN_LIT("{\"ok\":false,\"error\":\"REFUSED\",\"detail\":\"this user "
@@ -152,7 +191,7 @@ refuse(struct connection *c, uint64_t id)
         err = channel_flush(c->channel);
     if (err != BV_OK)
         log_debug("a refusal was not told err=%s", err_name(err));
-    drop(c); /* once: each question is a line in the log */
+    drop(c); /* once, however much was asked */
 }
 
 static void
@@ -161,7 +200,7 @@ ask(struct control *control, struct connection *c, const struct msg *msg,
 {
     struct core_caller caller;
     if (callers_find(control->callers, c->uid, &caller) != BV_OK) {
-        refuse(c, msg->id);
+        refuse(control, c, msg->id);
         return;
     }
     if (c->asked == LIMIT_CONTROL_ASKED) {
