@@ -47,14 +47,17 @@ command_flag(const struct command_call *call, const char *key)
 static int
 ask_fail(const struct command_call *call, enum bv_err err)
 {
-    if (err == BV_E_UNAVAILABLE)
+    if (err == BV_E_UNAVAILABLE) {
         (void)fprintf(stderr,
                       "brevet: no server listens on %s/run/control.sock; "
                       "start it with brevet serve, or name its --dir\n",
                       call->dir);
-    else
-        return command_fail("the control socket", err);
-    return COMMAND_FAILED;
+        return COMMAND_FAILED;
+    }
+    int code = command_fail("the control socket", err);
+    bool broken =
+        err == BV_E_CLOSED || err == BV_E_TIMEOUT || err == BV_E_BAD_MESSAGE;
+    return broken ? COMMAND_FAILED : code; /* nobody has refused anything */
 }
 
 /* The server tells names of errors; a refusal has its own exit code. */

@@ -108,6 +108,31 @@ until_true 10 newer issuing
 ok $? "a CRL is published again"
 equal "everybody may read it" 644 "$(stat -c %a "$ca/crl/issuing.crl")"
 
+# --- a server that dies under a question, or answers with nonsense ---
+cat >"$work/broken.py" <<'PY'
+import os, socket, sys
+os.makedirs(sys.argv[1] + "/run")
+with socket.socket(socket.AF_UNIX) as door:
+    door.bind(sys.argv[1] + "/run/new")
+    door.listen()
+    os.rename(sys.argv[1] + "/run/new", sys.argv[1] + "/run/control.sock")
+    for answer in (b"", b"nonsense, of no length and no kind"):
+        link, _ = door.accept()
+        link.recv(65536)
+        link.sendall(answer)
+        link.close()
+PY
+mkdir "$work/broken"
+python3 "$work/broken.py" "$work/broken" &
+broken=$!
+until_true 10 test -S "$work/broken/run/control.sock"
+"$bin_brevet" --dir "$work/broken" cert list >"$work/out" 2>&1
+equal "a server that dies under a question: exit 1" 1 $?
+check "it is said" grep -q "closed the connection" "$work/out"
+"$bin_brevet" --dir "$work/broken" cert list >"$work/out" 2>&1
+equal "one that answers with nonsense: exit 1" 1 $?
+wait "$broken"
+
 # --- the root's key goes away, and comes back without a restart ---
 stop_daemon
 cp "$ca/brevet.conf" "$work/with-root.conf"
