@@ -1,6 +1,10 @@
-"""kill -9 of each role, many times at random moments under load: no certificate
-a client received is missing, no serial twice, the audit log verifies, and the
-service is back within a second each time."""
+"""kill -9 of each role, many times at random moments under load (enrolments,
+renewals, revocations): no certificate a client received is missing, in the
+database or to OCSP, no revocation that was acknowledged is lost, no serial
+twice, the audit log verifies, and the service is back within a second each
+time.
+
+BREVET_KILLS is how often each role is killed."""
 import multiprocessing
 import os
 import pathlib
@@ -11,34 +15,71 @@ import urllib.request
 
 from harness import SANITIZED, Brevet, cert_of, finish, new_csr, ok, run, until
 
-KILLS = int(os.environ.get("BREVET_KILLS", 40 if SANITIZED else 200))
-WORKERS = 3
+KILLS = int(os.environ.get("BREVET_KILLS", 10 if SANITIZED else 100))
+REVOKED = "revoked"
 ROLES = ("parent", "core", "signer", "door")
 BOUND = 5 if SANITIZED else 1
 
 
-def worker(brevet, secret, folder, number, stop, results):
-    """Enrols one new device after another until told to stop; repeats a request
-    that failed until it is answered, as a device does."""
+def persist(name, stop, results, ask, path=None):
+    """Repeats a request that failed until it is answered, as a device does.
+    The serial of what it was given, or None."""
+    while not stop.is_set():
+        try:
+            status, _, body = ask()
+        except OSError:
+            continue
+        except Exception as e:  # a torn answer is no answer
+            results.put((name, f"status {e!r}"))
+            continue
+        if status == 200:
+            serial = cert_of(body, path)[1]
+            results.put((name, serial))
+            return serial
+        if status not in (500, 503):
+            results.put((name, f"status {status}: {body[:100]}"))
+            return None
+    return None
+
+
+def enroller(brevet, secret, folder, name, stop, results):
+    _, csr = new_csr(folder, name)
+    persist(name, stop, results, lambda: brevet.enroll(csr, secret, timeout=5))
+
+
+def renewer(brevet, secret, folder, name, stop, results):
+    """Three renewals, each with the certificate before it."""
+    key, csr = new_csr(folder, name)
+    cert = folder / f"{name}.crt"
+    if persist(name, stop, results, lambda: brevet.enroll(csr, secret, timeout=5), cert):
+        for _ in range(3):
+            persist(name, stop, results, lambda: brevet.enroll(
+                csr, cert=cert, key=key, op="simplereenroll", timeout=5), cert)
+
+
+def revoker(brevet, secret, folder, name, stop, results):
+    _, csr = new_csr(folder, name)
+    serial = persist(name, stop, results, lambda: brevet.enroll(csr, secret, timeout=5))
+    while serial and not stop.is_set():
+        done = brevet.cli("cert", "revoke", serial)
+        if done.returncode == 0:
+            results.put((REVOKED, serial))
+        elif done.returncode == 1:  # no daemon, or it died: once more
+            continue
+        elif "revoked" not in done.stderr:  # the answer before was lost
+            results.put((name, f"status {done.returncode}: {done.stderr[-100:]}"))
+        return
+
+
+def worker(act, brevet, secret, folder, stop, results):
+    """One new device after another until told to stop."""
     count = 0
     while not stop.is_set():
-        name = f"kill-{number}-{count}"
+        act(brevet, secret, folder, f"kill-{os.getpid()}-{count}", stop, results)
         count += 1
-        _, csr = new_csr(folder, name)
-        while not stop.is_set():
-            try:
-                status, _, body = brevet.enroll(csr, secret, timeout=5)
-            except OSError:
-                continue
-            except Exception as e:  # a torn answer is no answer
-                results.put((name, f"status {e!r}"))
-                continue
-            if status == 200:
-                results.put((name, cert_of(body)[1]))
-                break
-            if status not in (500, 503):
-                results.put((name, f"status {status}: {body[:100]}"))
-                break
+
+
+WORKERS = (enroller, renewer, revoker)
 
 
 def attempt(action):
@@ -121,7 +162,7 @@ def kill_all(brevet, secret, request, folder):
     times, killed, orphans, got = {}, {}, [], []
     # In rounds: a role that dies again and again is started with back-off,
     # which is roles.py's subject, and a new parent begins without one.
-    plan = [role for _ in range(KILLS // 4) for role in random.sample(ROLES, 4)]
+    plan = [role for _ in range(KILLS) for role in random.sample(ROLES, 4)]
     for n, role in enumerate(plan):
         _, csr = new_csr(folder, f"after-{n}")
         began, left = kill_one(brevet, role)
@@ -159,7 +200,7 @@ def main():
     request = ocsp_request(brevet, folder / "one.crt")
     stop, results = multiprocessing.Event(), multiprocessing.Queue()
     workers = [multiprocessing.Process(target=worker, daemon=True, args=(
-        brevet, secret, folder, n, stop, results)) for n in range(WORKERS)]
+        act, brevet, secret, folder, stop, results)) for act in WORKERS]
     for w in workers:
         w.start()
     times, killed, orphans, got = kill_all(brevet, secret, request, folder)
@@ -167,13 +208,50 @@ def main():
     until(lambda: drain(results, got) or not any(w.is_alive() for w in workers), 30)
     drain(results, got)
     report(times, killed, orphans)
+    revoked = {s for name, s in got if name == REVOKED}
+    got = [g for g in got if g[0] != REVOKED]
+    statuses(brevet, request, cert_of_file(folder / "one.crt"), got, revoked)
     check(brevet, got)
     finish()
 
 
+def cert_of_file(path):
+    text = run("openssl", "x509", "-in", path, "-noout", "-serial").stdout
+    return text.strip().split("=")[1].lower()
+
+
+def status_of(brevet, request, first, serial):
+    """The tag of certStatus (RFC 6960 4.2.1), which follows the serial number:
+    the request about the first certificate asks about another one, whose
+    serial number is as long."""
+    def ask():
+        other = request.replace(bytes.fromhex(first), bytes.fromhex(serial))
+        post = urllib.request.Request(f"http://127.0.0.1:{brevet.http}/ocsp", other,
+                                      {"Content-Type": "application/ocsp-request"})
+        with urllib.request.urlopen(post, timeout=10) as answer:
+            return answer.read()
+    body = attempt(ask) or b""
+    _, found, after = body.partition(bytes.fromhex(serial))
+    return {0x80: "good", 0xA1: "revoked", 0x82: "unknown"}.get(after[0], "?") if found else "none"
+
+
+def statuses(brevet, request, first, got, revoked):
+    serials = {s for _, s in got if not s.startswith("status")}
+    assert all(len(s) == len(first) for s in serials)
+    found = {s: status_of(brevet, request, first, s) for s in serials}
+    lost = [s for s in revoked if found.get(s) != "revoked"]
+    ok(len(revoked) >= KILLS // 2 and not lost, "every revocation that was acknowledged stands",
+       f"{len(revoked)} revoked, lost {lost[:3]}")
+    odd = [(s, f) for s, f in found.items() if f not in ("good", "revoked")]
+    ok(not odd, "OCSP knows every certificate a client received", f"{len(found)} asked, {odd[:3]}")
+    renewed = [name for name, _ in got]
+    renewed = len(renewed) - len(set(renewed))
+    ok(renewed >= KILLS // 2, "certificates were renewed meanwhile", str(renewed))
+
+
 def check(brevet, got):
     bad = [g for g in got if g[1].startswith("status")]
-    ok(not bad and len(got) > KILLS, "every request was answered in the end",
+    ok(not bad and len(got) > 4 * KILLS, "every request was answered in the end",
        f"{len(got)} certificates, {bad[:3]}")
     serials = [s for _, s in got if not s.startswith("status")]
     ok(len(set(serials)) == len(serials), "no serial number twice", f"{len(serials)} serials")
