@@ -47,18 +47,22 @@ class Maker:
 
 
 def ask(brevet, csr, **how):
-    """(status, fields, body); status 0 when the handshake already fails."""
+    """(status, fields, body); status 0 when the server ends the handshake with
+    an alert, None when the connection just fails: that refuses nobody."""
     try:
         return brevet.enroll(csr, **how)
+    except ssl.SSLError as e:
+        return 0 if "ALERT" in (e.reason or "") else None, {}, repr(e).encode()
     except (OSError, http.client.HTTPException) as e:
-        return 0, {}, repr(e).encode()
+        return None, {}, repr(e).encode()
 
 
 def refused(brevet, text, statuses, csr, **how):
-    before = brevet.cli_json("status")["certs"]
+    before, pids = brevet.cli_json("status")["certs"], sorted(brevet.pids())
     status, fields, body = ask(brevet, csr, **how)
     issued = brevet.cli_json("status")["certs"] - before
-    ok(status in statuses and issued == 0, text, f"{status} {body[:70]}")
+    lives = sorted(brevet.pids()) == pids
+    ok(status in statuses and issued == 0 and lives, text, f"{status} {body[:70]}{'' if lives else ', a role died'}")
     return fields
 
 
