@@ -105,18 +105,20 @@ def enroll_head(secret, *fields):
 def big_bodies(brevet, secret):
     """Half of them say how long they are, half come in chunks."""
     before = brevet.rss_kb()
-    peak = before
+    peak, answers = before, []
 
     def post(chunked):
         piece = b"A" * 65536
         field = "Transfer-Encoding: chunked" if chunked else "Content-Length: 10485760"
+        link = tls(brevet)
+        link.settimeout(15)
         try:
-            link = tls(brevet)
-            link.send(enroll_head(secret, field))
+            link.sendall(enroll_head(secret, field))
             for _ in range(160):
-                link.send(b"10000\r\n" + piece + b"\r\n" if chunked else piece)
+                link.sendall(b"10000\r\n" + piece + b"\r\n" if chunked else piece)
         except OSError:
-            pass
+            pass  # refused early; the answer is there nevertheless
+        answers.append(first_line(link))
 
     threads = [threading.Thread(target=post, args=(n % 2,)) for n in range(16)]
     for t in threads:
@@ -126,6 +128,15 @@ def big_bodies(brevet, secret):
         time.sleep(0.005)  # a sampling interval
     ok(peak - before < 20480, "sixteen 10 MB bodies at once grow memory by less than 20 MB",
        f"{peak - before} KB")
+    ok(len(answers) == 16 and all(" 413 " in a for a in answers), "… and each is refused with 413",
+       f"{len(answers)} answers, {sorted(set(answers))}")
+
+
+def first_line(link):
+    try:
+        return link.recv(4096).split(b"\r\n")[0].decode(errors="replace")
+    except OSError as e:
+        return f"closed ({type(e).__name__})"
 
 
 def answer_of(brevet, raw):
@@ -135,10 +146,7 @@ def answer_of(brevet, raw):
         link.sendall(raw)
     except OSError:
         pass  # refused early; the answer is there nevertheless
-    try:
-        return link.recv(4096).split(b"\r\n")[0].decode(errors="replace")
-    except OSError as e:
-        return f"closed ({type(e).__name__})"
+    return first_line(link)
 
 
 def post_raw(brevet, secret, body):
