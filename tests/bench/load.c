@@ -2,12 +2,15 @@
  *
  *   load MODE --connect HOST:PORT --ca FILE --clients N --count N
  *        [--cert FILE --key FILE] [--secret TEXT] [--issuer FILE]
- *        [--serials FILE] [--name-prefix TEXT] [--pids P,P,...]
+ *        [--serials FILE] [--name-prefix TEXT] [--each PREFIX] [--pids P,P,...]
  *
- * Modes: enroll-kept (HTTP Basic, kept-alive TLS), reenroll-fresh (client
- * certificate, a new TLS connection each), reenroll-kept (client certificate,
- * kept alive), ocsp-cached and ocsp-nonce (plain HTTP, kept alive), get (plain
- * HTTP GET of --path, kept alive).
+ * Modes: enroll-kept (HTTP Basic, kept-alive TLS), enroll-fresh and
+ * reenroll-fresh (client certificate, a new TLS connection each), reenroll-kept
+ * (client certificate, kept alive), ocsp-cached and ocsp-nonce (plain HTTP, kept
+ * alive), get (plain HTTP GET of --path, kept alive).
+ *
+ * With --each every client is a device of its own: PREFIX0.crt and PREFIX0.key,
+ * PREFIX1.crt … What a device has already is looked at when it enrols again.
  *
  * Everything that can be made beforehand (keys, CSRs, request bodies) is made
  * before the clock starts. Clients are processes: OpenSSL 3.0's locks make
@@ -38,6 +41,7 @@
 
 enum mode {
     ENROLL_KEPT,
+    ENROLL_FRESH,
     REENROLL_FRESH,
     REENROLL_KEPT,
     OCSP_CACHED,
@@ -46,9 +50,10 @@ enum mode {
 };
 
 static const char *const mode_names[] = {
-    [ENROLL_KEPT] = "enroll-kept",     [REENROLL_FRESH] = "reenroll-fresh",
-    [REENROLL_KEPT] = "reenroll-kept", [OCSP_CACHED] = "ocsp-cached",
-    [OCSP_NONCE] = "ocsp-nonce",       [GET] = "get",
+    [ENROLL_KEPT] = "enroll-kept",       [ENROLL_FRESH] = "enroll-fresh",
+    [REENROLL_FRESH] = "reenroll-fresh", [REENROLL_KEPT] = "reenroll-kept",
+    [OCSP_CACHED] = "ocsp-cached",       [OCSP_NONCE] = "ocsp-nonce",
+    [GET] = "get",
 };
 
 struct options {
@@ -56,7 +61,7 @@ struct options {
     char host[128];
     int port;
     const char *ca, *cert, *key, *secret, *issuer, *serials, *prefix, *path;
-    const char *pids;
+    const char *pids, *each;
     int clients, count;
 };
 
@@ -169,7 +174,9 @@ make_enroll(const struct options *o, int client, int n, struct request *r)
     snprintf(head, sizeof(head),
              "POST /.well-known/est/%s HTTP/1.1\r\nHost: %s:%d\r\n"
              "Content-Type: application/pkcs10\r\n%sContent-Length: %d\r\n\r\n",
-             o->mode == ENROLL_KEPT ? "simpleenroll" : "simplereenroll",
+             o->mode == ENROLL_KEPT || o->mode == ENROLL_FRESH
+                 ? "simpleenroll"
+                 : "simplereenroll",
              o->host, o->port, auth, b64_len);
     set_request(r, head, b64, (size_t)b64_len);
     free(b64);
@@ -362,11 +369,26 @@ perform(struct client *c, const struct request *r)
     return status;
 }
 
+/* The process's own copy of the options names its own files. */
+static void
+take_own(struct options *o, int client)
+{
+    static char cert[512], key[512];
+
+    if (o->each == NULL)
+        return;
+    snprintf(cert, sizeof(cert), "%s%d.crt", o->each, client);
+    snprintf(key, sizeof(key), "%s%d.key", o->each, client);
+    o->cert = cert;
+    o->key = key;
+}
+
 static void
 run_client(struct client *c, struct shared *s, int index)
 {
     uint32_t *latency = s->latency_us + (size_t)index * (size_t)c->num;
-    bool fresh = c->o->mode == REENROLL_FRESH;
+    bool fresh =
+        c->o->mode == REENROLL_FRESH || c->o->mode == ENROLL_FRESH;
 
     make_requests(c, index);
     if (is_tls(c->o))
@@ -470,7 +492,9 @@ run(const struct options *o)
         die("out of memory");
     for (int i = 0; i < o->clients; i++) {
         if (fork() == 0) {
-            struct client c = {.o = o, .num = o->count, .fd = -1};
+            struct options own = *o;
+            struct client c = {.o = &own, .num = o->count, .fd = -1};
+            take_own(&own, i);
             run_client(&c, s, i);
         }
     }
@@ -516,6 +540,7 @@ main(int argc, char **argv)
                                           {"count", 1, 0, 'x'},
                                           {"path", 1, 0, 'P'},
                                           {"name-prefix", 1, 0, 'N'},
+                                          {"each", 1, 0, 'e'},
                                           {0, 0, 0, 0}};
     struct options o = {
         .clients = 16, .count = 100, .prefix = "load", .path = "/"};
@@ -563,6 +588,9 @@ main(int argc, char **argv)
             break;
         case 'N':
             o.prefix = optarg;
+            break;
+        case 'e':
+            o.each = optarg;
             break;
         default:
             die("unknown option");
