@@ -274,7 +274,13 @@ check_key_history(struct work *w)
     enum bv_err err = keys_owner(w->core, w->job->d.key_hash, w->device.id);
     if (err == BV_E_CONFLICT)
         return work_say(w, BV_E_BAD_KEY, "the key belongs to another device");
-    BV_TRY(err);
+    return err;
+}
+
+/* A repeat is no second use of its key: find_repeat comes first. */
+static enum bv_err
+check_key_reuse(struct work *w)
+{
     if (w->r->op == CORE_REENROLL && !w->profile->reuse_key_on_renew &&
         span_eq(w->csr.spki.whole, w->old.spki.whole))
         return work_say(w, BV_E_BAD_KEY, "a renewal must bring a new key");
@@ -291,10 +297,13 @@ hash_request(struct work *w)
     uint8_t buf[LIMIT_SPKI + LIMIT_NAME + sizeof w->san_buf + 512];
     struct sink in = SINK_ARRAY(buf);
     struct span whole;
+    /* What an RA renews is the newest at that moment: with a repeat it is the
+     * one just issued. */
+    bool by_old = w->r->op == CORE_REENROLL && w->id.auth != AUDIT_AUTH_RA;
     sink_u8(&in, 1);
     sink_u8(&in, (uint8_t)w->r->op);
     sink_u8(&in, (uint8_t)w->id.auth);
-    sink_u64(&in, w->r->op == CORE_REENROLL ? w->old_seq : 0);
+    sink_u64(&in, by_old ? w->old_seq : 0);
     sink_put(&in, SPAN_ARRAY(w->id.token_hash));
     sink_bytes(&in, span_str(w->id.actor));
     sink_bytes(&in, span_str(w->job->d.device));
@@ -427,6 +436,7 @@ decide(struct work *w, enum verdict *ret_verdict)
     BV_TRY(find_repeat(w, ret_verdict));
     if (*ret_verdict != SIGN)
         return BV_OK;
+    BV_TRY(check_key_reuse(w));
     if (w->id.token_spent)
         return work_say(w, BV_E_UNAUTHENTICATED, "the claim code is used up");
     BV_TRY(pending_check(w, &waits));

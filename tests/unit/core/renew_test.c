@@ -213,6 +213,33 @@ test_ra_renews_for_devices(void **state)
     expect(BV_E_REFUSED, &r);
 }
 
+/* The answer was lost: the device's newest certificate is then the one that the
+ * repeat asks for, and no reason to issue another or to refuse its key. */
+static void
+test_ra_repeats_a_renewal(void **state)
+{
+    uint8_t ra_der[2048], old_der[2048];
+    char serial[64];
+    bv_auto(key) struct key *ra_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span ra = make_ra(ra_key, ra_der);
+    (void)enrolled(key, "d1", "barn", "device", old_der);
+    fixture_profile(&f, "device")->reuse_key_on_renew = false;
+    struct core_request r = with_own(CORE_REENROLL, next, "d1", ra);
+    expect(BV_OK, &r);
+    strcpy(serial, f.reply.serial);
+    fixture_time += 60;
+    r = with_own(CORE_REENROLL, next, "d1", ra); /* signed anew */
+    expect(BV_OK, &r);
+    assert_true(f.reply.repeated);
+    assert_string_equal(f.reply.serial, serial);
+    /* past the time of repeats it is a renewal that keeps its key */
+    fixture_time += 700;
+    expect(BV_E_BAD_KEY, &r);
+    assert_non_null(strstr(f.reply.detail, "new key"));
+}
+
 static void
 test_after_the_end(void **state)
 {
@@ -470,6 +497,7 @@ main(void)
         T(test_ra_has_bounds),
         cmocka_unit_test(test_ra_makes_no_ras),
         T(test_ra_renews_for_devices),
+        T(test_ra_repeats_a_renewal),
         T(test_after_the_end),
         T(test_after_the_end_revoked_stays_revoked),
         T(test_revoked_after_the_end),
