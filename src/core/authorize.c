@@ -115,8 +115,6 @@ find_token(struct core *core, const struct core_request *r, int64_t now,
         memcpy(id->device, found.row.device, sizeof id->device);
     if (found.row.revoked)
         return deny(p, BV_E_UNAUTHENTICATED, "the claim code was withdrawn");
-    if (now >= found.row.expires_at)
-        return deny(p, BV_E_EXPIRED, "the claim code has expired");
     *ret_row = found.row;
     return BV_OK;
 }
@@ -135,6 +133,7 @@ by_token(struct core *core, const struct core_request *r, int64_t now,
     id->auth = AUDIT_AUTH_TOKEN;
     id->has_token = true;
     id->token_spent = row.uses_left <= 0;
+    id->token_expired = now >= row.expires_at;
     memcpy(id->profile, row.profile, sizeof id->profile);
     if (row.kind == STORE_TOKEN_DEVICE) {
         memcpy(id->group, row.group, sizeof id->group);

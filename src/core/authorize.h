@@ -17,7 +17,7 @@ struct identity {
                        * the credential is the device's own */
     bool any_group;   /* the group of an existing device does not matter */
     /* token */
-    bool has_token, token_spent;
+    bool has_token, token_spent, token_expired;
     uint8_t token_hash[32];
     char user[LIMIT_DEVICE_NAME + 1]; /* HTTP user: the device id, or "" */
     /* own certificate */
@@ -29,8 +29,10 @@ struct identity {
 /* authorize finds the identity. Errors: UNAUTHENTICATED, REFUSED, REVOKED,
  * EXPIRED, RATE_LIMITED, with a sentence; or of the store. With an error ret
  * tells no more than whose the credential is (auth, device), for the log, if
- * it is known. A spent token is
- * not an error yet: the request may repeat one that was answered. */
+ * it is known. A token that is
+ * spent or has expired is not an error yet: the request may repeat one that was
+ * answered, or (expired) be one that an operator was asked about in time. One
+ * that was withdrawn is. */
 enum bv_err authorize(struct core *core, const struct core_request *request,
                       int64_t now, struct identity *ret, char *ret_problem,
                       size_t cap) BV_CHECKED;

@@ -107,6 +107,8 @@ pending_check(struct work *w, bool *ret_waits)
     enum bv_err err = w->core->store->pending_find(
         w->core->store->ctx, SPAN_ARRAY(w->job->d.pending_digest), copy_pending,
         &state);
+    if (err == BV_E_NOT_FOUND && w->id.token_expired)
+        return BV_OK; /* too late to ask: handle.c refuses */
     if (err == BV_E_NOT_FOUND)
         err = put_pending(w);
     BV_TRY(err);

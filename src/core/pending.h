@@ -7,8 +7,9 @@
 #include "core/work.h"
 
 /* pending_check: does this request wait? A new one is put into the queue, in
- * the open batch. REFUSED when an operator denied it; RATE_LIMITED when there
- * is no room for it. Needs job->d.pending_digest. */
+ * the open batch, unless its claim code has expired. job->d.was_pending: it is
+ * or was in the queue. REFUSED when an operator denied it; RATE_LIMITED when
+ * there is no room for it. Needs job->d.pending_digest. */
 enum bv_err pending_check(struct work *w, bool *ret_waits) BV_CHECKED;
 
 #endif

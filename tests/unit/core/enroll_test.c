@@ -66,6 +66,43 @@ test_repeat_gets_the_same_certificate(void **state)
     expect(BV_E_UNAUTHENTICATED, &r);
 }
 
+/* The end of a code's time is for what begins after it. */
+static void
+test_expired_code_finishes_what_it_began(void **state)
+{
+    char secret[64], late[64];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *waits = fixture_key();
+    bv_auto(key) struct key *other = fixture_key();
+    fixture_token(&f, "d1", NULL, 5, secret);
+    fixture_token(&f, "signer", NULL, 5, late);
+    struct core_request r = with_secret(waits, "signer", late);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+    fixture_time += 3500;
+    r = with_secret(key, "d1", secret);
+    expect(BV_OK, &r);
+    fixture_time += 200; /* an hour has passed */
+    expect(BV_OK, &r);
+    assert_true(f.reply.repeated);
+    r = with_secret(other, "d1", secret); /* this begins now */
+    expect(BV_E_EXPIRED, &r);
+    /* an operator takes his time */
+    r = with_secret(waits, "signer", late);
+    strcpy(r.label, "codesigning");
+    expect(BV_E_PENDING, &r);
+    struct core_request more = with_secret(other, "signer", late);
+    strcpy(more.label, "codesigning");
+    expect(BV_E_EXPIRED, &more);
+    (void)fixture_admin(
+        &f, "{\"verb\":\"device.approve\",\"args\":{\"device\":\"signer\"}}");
+    r = with_secret(waits, "signer", late);
+    strcpy(r.label, "codesigning");
+    expect(BV_OK, &r);
+    (void)fixture_admin(&f, "{\"verb\":\"token.revoke\",\"args\":{\"id\":2}}");
+    expect(BV_E_UNAUTHENTICATED, &r); /* withdrawn is at once */
+}
+
 static void
 test_repeat_in_flight(void **state)
 {
@@ -724,6 +761,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         T(test_claim_code),
         T(test_repeat_gets_the_same_certificate),
+        T(test_expired_code_finishes_what_it_began),
         T(test_repeat_in_flight),
         T(test_one_use_two_keys_in_flight),
         T(test_group_token_enrols_new_names_only),

@@ -132,7 +132,7 @@ test_log_names_the_device(void **state)
     fixture_token(&f, "d2", NULL, 1, secret);
     expect_logged("token.create", "\"detail\":\"device d2\"");
     fixture_time += INT64_C(366) * 86400;
-    r = ask(CORE_ENROLL, key, "d2");
+    r = ask(CORE_ENROLL, next, "d2");
     r.secret = span_str(secret);
     expect(BV_E_EXPIRED, &r);
     expect_logged("cert.refuse", "\"object_id\":\"d2\"");
