@@ -430,7 +430,7 @@ static const struct schema_key profile_keys[] = {
     BOOL(profile, "reuse-key-on-renew", reuse_key_on_renew, "true",
          "A renewal may keep its key."),
     BOOL(profile, "server-keygen", server_keygen, "false",
-         "The server may make the key."),
+         "The server may make the key; RSA of 2048 or 3072 bits only."),
     BOOL(profile, "server-keygen-plain", server_keygen_plain, "false",
          "… and send it protected by TLS alone."),
     NUMBER(DURATION, profile, "lifetime", lifetime, 10, 50 * YEAR, "90d",

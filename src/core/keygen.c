@@ -126,6 +126,16 @@ choose_wrap(struct work *w)
                           "and AES key wrap or RSAES-OAEP");
 }
 
+/* --- which key --- */
+
+/* Core makes keys between two batches, and everybody waits meanwhile: primes of
+ * more than 1,536 bits take seconds. */
+static bool
+is_made_here(const struct alg_spki *spki)
+{
+    return spki->alg != ALG_KEY_RSA || spki->bits == 2048 || spki->bits == 3072;
+}
+
 enum bv_err
 keygen_start(struct work *w)
 {
@@ -136,6 +146,9 @@ keygen_start(struct work *w)
     if (!wrap && !w->profile->server_keygen_plain)
         return work_say(w, BV_E_REFUSED,
                         "server-made keys must be asked for encrypted");
+    if (!is_made_here(&csr->spki))
+        return work_say(w, BV_E_BAD_KEY,
+                        "RSA keys made by the server have 2048 or 3072 bits");
     if (wrap) {
         BV_TRY(find_recipient(w));
         BV_TRY(choose_wrap(w));

@@ -5,7 +5,8 @@
 
 #include "core/work.h"
 
-/* keygen_start makes job->key of the CSR's kind and decides how it will
+/* keygen_start makes job->key of the CSR's kind (BAD_KEY for RSA of other than
+ * 2048 or 3072 bits: it would keep all others waiting) and decides how it will
  * travel: in clear within TLS if nothing else is asked for and the profile
  * allows it (REFUSED if not), or wrapped for the certificate that the CSR's
  * AsymmetricDecryptKeyIdentifier names: the one of this connection, or a good

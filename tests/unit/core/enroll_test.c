@@ -559,6 +559,35 @@ test_keygen_only_where_the_profile_allows(void **state)
     assert_false(key_match_spki(key, cert.spki.whole));
 }
 
+/* Core makes the key itself and does nothing else meanwhile. */
+static void
+test_keygen_keeps_nobody_waiting(void **state)
+{
+    static const unsigned sizes[] = {2056, 4096};
+    char secret[64];
+    struct cert cert;
+    struct profile *p = fixture_profile(&f, "device");
+    p->server_keygen = p->server_keygen_plain = true;
+    fixture_token(&f, "d1", NULL, 9, secret);
+    for (size_t i = 0; i < 2; i++) {
+        bv_auto(key) struct key *key = NULL;
+        assert_int_equal(key_generate(ALG_KEY_RSA, sizes[i], &key), BV_OK);
+        struct core_request r = with_secret(key, "d1", secret);
+        r.op = CORE_KEYGEN;
+        expect(BV_E_BAD_KEY, &r);
+        assert_non_null(strstr(f.reply.detail, "2048 or 3072"));
+        r.op = CORE_ENROLL; /* its own is another matter */
+        expect(BV_OK, &r);
+    }
+    bv_auto(key) struct key *key = NULL;
+    assert_int_equal(key_generate(ALG_KEY_RSA, 2048, &key), BV_OK);
+    struct core_request r = with_secret(key, "d1", secret);
+    r.op = CORE_KEYGEN;
+    expect(BV_OK, &r);
+    assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+    assert_int_equal(cert.spki.bits, 2048);
+}
+
 static void
 test_quota_and_block(void **state)
 {
@@ -778,6 +807,7 @@ main(void)
         T(test_manufacturer_crl_by_another_spelling),
         T(test_operator_approves_or_denies),
         T(test_keygen_only_where_the_profile_allows),
+        T(test_keygen_keeps_nobody_waiting),
         T(test_quota_and_block),
         T(test_compromised_key_stays_out),
         T(test_only_the_devices_own_name_by_default),
