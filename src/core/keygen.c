@@ -107,6 +107,12 @@ choose_wrap(struct work *w)
 {
     struct smime_caps caps;
     struct cert cert;
+    /* The package is signed by the key in it, and CMS by libcrypto 3.0 knows no
+     * digest for Ed25519 (RFC 8419). */
+    if (w->csr.spki.alg == ALG_KEY_ED25519)
+        return work_say(w, BV_E_UNSUPPORTED,
+                        "an Ed25519 key made by the server cannot be sent "
+                        "encrypted; ask for another kind");
     BV_TRY(cert_parse(w->job->recipient, &cert));
     if (!may_encrypt(&cert))
         return work_say(w, BV_E_BAD_KEY,

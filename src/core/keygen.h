@@ -12,9 +12,10 @@
  * AsymmetricDecryptKeyIdentifier names: the one of this connection, or a good
  * one of the same device, by its subjectKeyIdentifier or the first 20 octets
  * of the SHA-256 of its key (RFC 7093 2 (1)). UNSUPPORTED when there is none,
- * when a symmetric key is named (none is ever shared), or when the
- * SMIMECapabilities leave no algorithm; BAD_KEY when that certificate is not
- * for encryption. Whatever was asked for, clear is never the way out. */
+ * when a symmetric key is named (none is ever shared), when the key to be sent
+ * is Ed25519, or when the SMIMECapabilities leave no algorithm; BAD_KEY when
+ * that certificate is not for encryption. Whatever was asked for, clear is
+ * never the way out. */
 enum bv_err keygen_start(struct work *w) BV_CHECKED;
 /* keygen_finish puts the key into the reply once the certificate is there; a
  * job without a key is left alone. */

@@ -128,6 +128,11 @@ check "which opens it" opens "${with[@]}"
 ask w1 some wrapped asymm="$id" caps=$gcm,$des3 -- "${own[@]}"
 equal "nothing in common: 400" 400 "$status"
 check "the reason says so" grep -q SMIMECapabilities <(reason)
+openssl genpkey -algorithm ED25519 -out "$work/ed.key"
+ask w1 ed wrapped asymm="$id" -- "${own[@]}"
+equal "an Ed25519 key cannot be wrapped: 400" 400 "$status"
+check "the reason says so" grep -q Ed25519 <(reason)
+refuse "and it is not to be tried again" grep -qi "^Retry-After" "$work/head"
 ask w1 some wrapped asymm=00112233 -- "${own[@]}"
 equal "a key nobody knows: 400" 400 "$status"
 ask w2 some wrapped asymm="$id" -- --user "w2:$(token --device w2)"

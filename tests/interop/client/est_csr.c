@@ -7,6 +7,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,7 +97,8 @@ main(int argc, char **argv)
         die("CSR");
     for (int i = 3; i < argc; i++)
         add_option(csr, argv[i]);
-    if (X509_REQ_sign(csr, key, EVP_sha256()) <= 0 ||
+    bool hashes_itself = EVP_PKEY_is_a(key, "ED25519");
+    if (X509_REQ_sign(csr, key, hashes_itself ? NULL : EVP_sha256()) <= 0 ||
         i2d_X509_REQ_bio(out, csr) != 1)
         die("signature");
     X509_NAME_free(name);
