@@ -414,7 +414,12 @@ static const struct schema_key profile_keys[] = {
     CHOICE(FLAGS, profile, "san", san_allowed, san_kinds, "none",
            "Kinds of alternative names a requester may ask for."),
     TEXTS(profile, "san-patterns", san_patterns, num_san_patterns,
-          "the device's own id", "What a requested name must match (glob)."),
+          "the device's own id",
+          "What a requested name must match (glob), beside the device's own "
+          "id. \"dns:\", \"ip:\", \"uri:\" or \"email:\" before it says for "
+          "which kind of names it is; without, it is for host names, or for "
+          "the one kind that san allows. In a host name a star stops at a "
+          "dot."),
     {.name = "keys",
      .type = SCHEMA_CUSTOM,
      .max = 5,

@@ -189,7 +189,9 @@ matches_patterns(const struct profile *p, const struct san_name *name)
     struct sink scratch = SINK_ARRAY(buf);
     struct span text = pattern_text(name, &scratch);
     for (unsigned i = 0; i < p->num_san_patterns; i++) {
-        if (names_glob(p->san_patterns[i], text, name->type == SAN_DNS))
+        const char *glob;
+        if (profile_san_pattern(p, i, &glob) == kind_bit(name->type) &&
+            names_glob(glob, text, name->type == SAN_DNS))
             return true;
     }
     return false;

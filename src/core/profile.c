@@ -366,6 +366,43 @@ check_usages(const struct profile *p)
     return FIRST_BROKEN(rules);
 }
 
+unsigned
+profile_san_pattern(const struct profile *profile, unsigned i,
+                    const char **ret_glob)
+{
+    static const struct {
+        const char *prefix;
+        enum profile_san kind;
+    } kinds[] = {{"dns:", PROFILE_SAN_DNS},
+                 {"ip:", PROFILE_SAN_IP},
+                 {"uri:", PROFILE_SAN_URI},
+                 {"email:", PROFILE_SAN_EMAIL}};
+    const char *pattern = profile->san_patterns[i];
+    unsigned allowed = profile->san_allowed;
+    bool is_one = allowed != 0 && (allowed & (allowed - 1)) == 0;
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        size_t len = strlen(kinds[k].prefix);
+        if (strncmp(pattern, kinds[k].prefix, len) == 0) {
+            *ret_glob = pattern + len;
+            return kinds[k].kind;
+        }
+    }
+    *ret_glob = pattern;
+    return is_one ? allowed : PROFILE_SAN_DNS;
+}
+
+/* A pattern of no allowed kind would let nothing pass. */
+static bool
+has_idle_pattern(const struct profile *p)
+{
+    const char *glob;
+    for (unsigned i = 0; p->san_allowed != 0 && i < p->num_san_patterns; i++) {
+        if ((profile_san_pattern(p, i, &glob) & p->san_allowed) == 0)
+            return true;
+    }
+    return false;
+}
+
 static const char *
 check_names(const struct profile *p)
 {
@@ -378,6 +415,8 @@ check_names(const struct profile *p)
         {p->san_id_urn && (p->id == PROFILE_ID_ANY || p->id == PROFILE_ID_DNS),
          "san_id_urn needs ids that are a UUID, EUI-48 or EUI-64"},
         {p->num_san_patterns > PROFILE_LIST_MAX, "too many SAN patterns"},
+        {p->num_san_patterns <= PROFILE_LIST_MAX && has_idle_pattern(p),
+         "a SAN pattern is for a kind of names that san does not allow"},
         {has_eku(p, PROFILE_EKU_SERVER_AUTH) && p->is_ca == false &&
              !p->san_id_dns &&
              (p->san_allowed & (PROFILE_SAN_DNS | PROFILE_SAN_IP)) == 0,

@@ -61,7 +61,8 @@ struct profile {
                      [LIMIT_DEVICE_NAME *
                       2]; /* glob; what
                            * a requested SAN must match; none: the
-                           * SAN must equal the device's own id */
+                           * SAN must equal the device's own id; see
+                           * profile_san_pattern */
     unsigned num_san_patterns;
 
     /* keys */
@@ -116,5 +117,11 @@ bool profile_allows_key(const struct profile *profile,
  * other or RFC 5280 (keyCertSign without is_ca, no keys allowed, …). */
 enum bv_err profile_check(const struct profile *profile, char *ret_problem,
                           size_t cap) BV_CHECKED;
+/* profile_san_pattern: of which kind (a bit of enum profile_san) the names are
+ * that san_patterns[i] is for, and what they match. "dns:", "ip:", "uri:" and
+ * "email:" before it say so; without, it is the one kind that san_allowed has,
+ * or of several dNSName: a glob meant for one kind is no bound for another. */
+unsigned profile_san_pattern(const struct profile *profile, unsigned i,
+                             const char **ret_glob);
 
 #endif

@@ -45,7 +45,7 @@ profile \"bound\" {
 profile \"named\" {
     keys = {\"p256\", \"p384\", \"ed25519\", \"rsa\"}
     san = {\"dns\", \"ip\", \"uri\"}
-    san-patterns = {\"*.example\", \"10.*\", \"urn:x:*\"}
+    san-patterns = {\"*.example\", \"ip:10.*\", \"uri:urn:x:*\"}
 }
 label \"brief\" {
     profile = \"brief\"

@@ -106,7 +106,7 @@ test_san_rules(void **state)
     /* kinds and patterns */
     p.san_allowed = PROFILE_SAN_DNS | PROFILE_SAN_IP;
     strcpy(p.san_patterns[0], "*.example");
-    strcpy(p.san_patterns[1], "192.0.2.*");
+    strcpy(p.san_patterns[1], "ip:192.0.2.*");
     p.num_san_patterns = 2;
     const uint8_t in[] = {192, 0, 2, 9}, other[] = {198, 51, 100, 9};
     out = SINK_ARRAY(buf);
@@ -161,6 +161,52 @@ test_mailbox_asked_twice(void **state)
         names_san(&p, "d1", sink_view(&wish), &out, problem, sizeof problem),
         BV_OK);
     assert_int_equal(count(sink_view(&out)), 2);
+}
+
+/* A pattern is for one kind of names: a star in a host name stops at a dot, in
+ * a URI at nothing. */
+static void
+test_pattern_is_of_one_kind(void **state)
+{
+    uint8_t buf[400];
+    const uint8_t ip[] = {10, 0, 0, 9};
+    const struct span dns = SPAN_LIT("a.example"),
+                      digits = SPAN_LIT("10.0.0.com"),
+                      uri = SPAN_LIT("https://evil/x.example"),
+                      mail = SPAN_LIT("a@example");
+    const unsigned all =
+        PROFILE_SAN_DNS | PROFILE_SAN_IP | PROFILE_SAN_URI | PROFILE_SAN_EMAIL;
+    const struct {
+        unsigned allowed;
+        const char *pattern;
+        enum san_type type;
+        struct span name;
+        enum bv_err want;
+    } cases[] = {
+        {all, "*.example", SAN_DNS, dns, BV_OK},
+        {all, "*.example", SAN_URI, uri, BV_E_REFUSED},
+        {all, "10.0.0.*", SAN_DNS, digits, BV_OK},
+        {all, "10.0.0.*", SAN_IP, SPAN_ARRAY(ip), BV_E_REFUSED},
+        {all, "ip:10.0.0.*", SAN_IP, SPAN_ARRAY(ip), BV_OK},
+        {all, "ip:10.0.0.*", SAN_DNS, digits, BV_E_REFUSED},
+        {all, "uri:https://*", SAN_URI, uri, BV_OK},
+        {all, "dns:*.example", SAN_DNS, dns, BV_OK},
+        {all, "dns:*.example", SAN_URI, uri, BV_E_REFUSED},
+        {all, "email:*@example", SAN_EMAIL, mail, BV_OK},
+        {all, "*@example", SAN_EMAIL, mail, BV_E_REFUSED},
+        /* of one kind there is no doubt */
+        {PROFILE_SAN_IP, "10.0.0.*", SAN_IP, SPAN_ARRAY(ip), BV_OK},
+        {PROFILE_SAN_URI, "https://*", SAN_URI, uri, BV_OK},
+        {PROFILE_SAN_URI, "dns:*", SAN_URI, uri, BV_E_REFUSED},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct profile p = {.san_allowed = cases[i].allowed,
+                            .num_san_patterns = 1};
+        struct sink out = SINK_ARRAY(buf);
+        strcpy(p.san_patterns[0], cases[i].pattern);
+        if (ask(&p, "d1", cases[i].type, cases[i].name, &out) != cases[i].want)
+            fail_msg("case %zu", i);
+    }
 }
 
 static void
@@ -279,6 +325,7 @@ main(void)
         cmocka_unit_test(test_ids),
         cmocka_unit_test(test_san_rules),
         cmocka_unit_test(test_urns),
+        cmocka_unit_test(test_pattern_is_of_one_kind),
         cmocka_unit_test(test_no_san),
         cmocka_unit_test(test_id_of_subject),
         cmocka_unit_test(test_asked_twice_written_once),

@@ -182,6 +182,14 @@ late(struct profile *p)
 }
 
 static void
+idle_pattern(struct profile *p)
+{
+    p->san_allowed = PROFILE_SAN_IP | PROFILE_SAN_URI;
+    strcpy(p->san_patterns[0], "*.example"); /* host names */
+    p->num_san_patterns = 1;
+}
+
+static void
 test_contradictions(void **state)
 {
     static change_fn *const changes[] = {
@@ -190,7 +198,7 @@ test_contradictions(void **state)
         server_name,    percent,       urn,           plain,     nc,
         kept_secret,    late,          twice,         agree_rsa, agree_ed25519,
         halves,         encipher_data, unsigned_code, checked,   responder_crl,
-        responder_ocsp, responder_more};
+        responder_ocsp, responder_more, idle_pattern};
     for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
         struct profile p;
         char problem[200] = "";
