@@ -419,7 +419,7 @@ static const struct schema_key profile_keys[] = {
           "id. \"dns:\", \"ip:\", \"uri:\" or \"email:\" before it says for "
           "which kind of names it is; without, it is for host names, or for "
           "the one kind that san allows. In a host name a star stops at a "
-          "dot."),
+          "dot. The id of another device never passes."),
     {.name = "keys",
      .type = SCHEMA_CUSTOM,
      .max = 5,

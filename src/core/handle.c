@@ -183,6 +183,42 @@ choose_device(struct work *w)
     return BV_OK;
 }
 
+/* A pattern says which names there may be, not whose they are: one that is a
+ * registered device's id is that device's. */
+static enum bv_err
+check_not_anothers(struct work *w, const struct san_name *name)
+{
+    struct core_reply *reply = &w->job->reply;
+    char id[LIMIT_DEVICE_NAME + 1];
+    struct store_device other;
+    if (!names_id_of_san(name, id))
+        return BV_OK;
+    enum bv_err err = enroll_device_find(w->core, id, &other);
+    if (err == BV_E_NOT_FOUND)
+        return BV_OK;
+    if (err != BV_OK && err != BV_E_CONFLICT) /* in other letters */
+        return err;
+    if (strcmp(other.name, w->job->d.device) == 0)
+        return BV_OK;
+    (void)snprintf(reply->detail, sizeof reply->detail,
+                   "%.64s is the id of another device", id);
+    return BV_E_REFUSED;
+}
+
+static enum bv_err
+check_san_owners(struct work *w)
+{
+    struct san_iter it;
+    struct san_name name;
+    enum bv_err err;
+    if (w->san.len == 0)
+        return BV_OK;
+    BV_TRY(san_open(sink_view(&w->san), &it));
+    while ((err = san_next(&it, &name)) == BV_OK)
+        BV_TRY(check_not_anothers(w, &name));
+    return err == BV_E_NOT_FOUND ? BV_OK : err;
+}
+
 static enum bv_err
 choose_names(struct work *w)
 {
@@ -195,6 +231,7 @@ choose_names(struct work *w)
     BV_TRY(choose_device(w));
     BV_TRY(names_san(w->profile, w->job->d.device, w->csr.san, &w->san,
                      reply->detail, sizeof reply->detail));
+    BV_TRY(check_san_owners(w));
     enum bv_err err = names_subject(w->profile, w->job->d.device, &w->subject);
     return err == BV_OK ? BV_OK
                         : work_say(w, err, "the subject cannot be written");

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "wire/der.h"
 #include "wire/name.h"
@@ -224,6 +225,22 @@ put_urn(const struct profile *p, const char *id, struct sink *out)
     case PROFILE_ID_DNS:
         return;
     }
+}
+
+bool
+names_id_of_san(const struct san_name *name, char ret_id[LIMIT_DEVICE_NAME + 1])
+{
+    static const char *const urns[] = {"urn:uuid:", "urn:dev:mac:"};
+    struct span id = name->type == SAN_DNS ? name->value : SPAN_EMPTY;
+    for (size_t i = 0; name->type == SAN_URI && i < 2; i++) {
+        size_t len = strlen(urns[i]);
+        /* RFC 8141 3.1: letters of either case */
+        if (name->value.len > len &&
+            strncasecmp((const char *)name->value.data, urns[i], len) == 0)
+            id = span_of(name->value.data + len, name->value.len - len);
+    }
+    return names_is_id(id) &&
+           span_copy_str(id, ret_id, LIMIT_DEVICE_NAME + 1) == BV_OK;
 }
 
 static bool

@@ -5,6 +5,7 @@
 
 #include "core/profile.h"
 #include "wire/csr.h"
+#include "wire/san.h"
 
 /* names_is_id: 1..64 printable octets of ASCII, no space at either end: what
  * any profile takes at most. */
@@ -31,6 +32,12 @@ enum bv_err names_subject(const struct profile *profile, const char *id,
 enum bv_err names_san(const struct profile *profile, const char *id,
                       struct span requested, struct sink *out,
                       char *ret_problem, size_t cap) BV_CHECKED;
+
+/* names_id_of_san: the id of the device that a SAN would stand for: a dNSName
+ * as it is, of the URNs a profile derives (san_id_urn) what follows. False for
+ * other names, and those no id can be. */
+bool names_id_of_san(const struct san_name *name,
+                     char ret_id[LIMIT_DEVICE_NAME + 1]);
 
 /* names_glob matches without case folding; '*' is any run of characters, in a
  * host name (dns true) any run without a dot. */

@@ -314,6 +314,55 @@ test_renewal_keeps_its_names(void **state)
     expect(BV_E_REFUSED, &r);
 }
 
+/* A pattern covers many names; those of other devices are theirs. */
+static void
+test_san_of_another_device(void **state)
+{
+    static const char uuid[] = "8d2f6c1a-0b3e-4a57-9c44-1f0e6b7a2d90";
+    char secret[64], urn[64];
+    uint8_t der[2048], uri_buf[100];
+    bv_auto(key) struct key *other = fixture_key();
+    bv_auto(key) struct key *second = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    struct profile *p = fixture_profile(&f, "gateway");
+    p->san_allowed = PROFILE_SAN_DNS | PROFILE_SAN_URI;
+    strcpy(p->san_patterns[0], "*.gw.example");
+    strcpy(p->san_patterns[1], "uri:urn:*");
+    p->num_san_patterns = 2;
+    (void)enrolled(other, "b.gw.example", der, sizeof der);
+    (void)enrolled(second, uuid, der, sizeof der);
+    fixture_token(&f, "a.gw.example", NULL, 5, secret);
+    struct core_request r = with_secret(key, "a.gw.example", secret);
+    strcpy(r.label, "gateway");
+    const struct {
+        const char *a, *b;
+        enum bv_err want;
+    } cases[] = {
+        {"c.gw.example", "b.gw.example", BV_E_REFUSED},
+        {"b.gw.example", NULL, BV_E_REFUSED},
+        {"a.gw.example", "c.gw.example", BV_OK}, /* its own, nobody's */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        r.csr = fixture_csr(key, "a.gw.example", san_of(cases[i].a, cases[i].b),
+                            SPAN_EMPTY, csr_buf, sizeof csr_buf);
+        expect(cases[i].want, &r);
+        if (cases[i].want != BV_OK)
+            assert_non_null(strstr(f.reply.detail, "b.gw.example"));
+    }
+    static const char *const prefixes[] = {"urn:uuid:", "URN:UUID:"};
+    for (size_t i = 0; i < 2; i++) {
+        struct sink uri = SINK_ARRAY(uri_buf);
+        (void)snprintf(urn, sizeof urn, "%s%s", prefixes[i], uuid);
+        strcpy(p->san_patterns[1], i == 0 ? "uri:urn:*" : "uri:URN:*");
+        size_t mark = der_open(&uri, DER_SEQUENCE);
+        san_put(&uri, SAN_URI, span_str(urn));
+        der_close(&uri, mark);
+        r.csr = fixture_csr(key, "a.gw.example", sink_view(&uri), SPAN_EMPTY,
+                            csr_buf, sizeof csr_buf);
+        expect(BV_E_REFUSED, &r);
+    }
+}
+
 int
 main(void)
 {
@@ -324,6 +373,7 @@ main(void)
         T(test_binding_tricks),
         T(test_case_makes_no_other_device),
         T(test_renewal_keeps_its_names),
+        T(test_san_of_another_device),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
