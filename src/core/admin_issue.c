@@ -193,9 +193,12 @@ issue_start(struct admin_call *call, const struct profile *p, struct span der)
     const struct sign_cert cert = {p, issuer, sink_view(&names.subject),
                                    csr.spki.whole, sink_view(&names.san)};
     enum bv_err err = sign_start(core, job, &cert, core_now(core));
-    if (err != BV_OK && job->reply.detail[0] != '\0')
+    if (err != BV_OK && job->reply.detail[0] != '\0') {
         (void)snprintf(call->detail, sizeof call->detail, "%s",
                        job->reply.detail);
+        /* the CA is unfit: who can mend it is who is told */
+        err = err == BV_E_UNAVAILABLE ? BV_E_REFUSED : err;
+    }
     call->deferred = err == BV_OK;
     return err;
 }

@@ -66,6 +66,13 @@ is_allowed(const struct profile *p, enum audit_auth auth)
 }
 
 static enum bv_err
+say_operator(struct work *w, const char *sentence)
+{
+    w->job->reply.retry_after = SIGN_RETRY_OPERATOR;
+    return work_say(w, BV_E_UNAVAILABLE, sentence);
+}
+
+static enum bv_err
 choose_profile(struct work *w, const char *by_label)
 {
     const char *name = w->id.profile[0] != '\0' ? w->id.profile : by_label;
@@ -75,14 +82,14 @@ choose_profile(struct work *w, const char *by_label)
             "the credential is for another profile than this label");
     w->profile = core_profile(w->core, name);
     if (w->profile == NULL)
-        return work_say(w, BV_E_NOT_FOUND,
-                        "the profile does not exist any more");
+        return say_operator(
+            w, "the credential's profile is not configured any more");
     if (!is_allowed(w->profile, w->id.auth))
         return work_say(w, BV_E_REFUSED,
                         "the profile does not take this kind of credential");
     w->issuer = core_issuer(w->core, w->profile->ca);
     if (w->issuer == NULL || w->issuer->config->offline)
-        return work_say(w, BV_E_UNAVAILABLE, "the profile's CA is not here");
+        return say_operator(w, "the profile's CA is not here");
     memcpy(w->job->d.profile, w->profile->name, sizeof w->job->d.profile);
     memcpy(w->job->d.ca, w->profile->ca, sizeof w->job->d.ca);
     return BV_OK;

@@ -41,19 +41,29 @@ wants_oracle(struct core *core, const struct sign_cert *cert, uint64_t seq)
 }
 
 static enum bv_err
-check_issuer(struct core *core, struct job *job, const struct sign_cert *cert)
+say_unfit(struct job *job, const struct issuer *issuer, const char *why)
 {
-    const char *name = cert->issuer->config->name;
-    const char *why = NULL;
-    if (cas_is_revoked(core, cert->issuer))
-        why = "is revoked";
-    else if (issue_is_barred(cert->profile, cert->issuer->barred))
-        why = "is not for these extended key usages";
-    if (why == NULL)
-        return BV_OK;
     (void)snprintf(job->reply.detail, sizeof job->reply.detail,
-                   "the certificate of CA %.40s %s", name, why);
-    return BV_E_REFUSED;
+                   "the certificate of CA %.40s %s", issuer->config->name, why);
+    job->reply.retry_after = SIGN_RETRY_OPERATOR;
+    return BV_E_UNAVAILABLE;
+}
+
+/* Nobody who asks can do anything about it: the operator has to. */
+static enum bv_err
+check_ca(const struct core *core, struct job *job, const struct sign_cert *cert,
+         int64_t now)
+{
+    const struct issuer *issuer = cert->issuer;
+    if (cas_is_revoked(core, issuer))
+        return say_unfit(job, issuer, "is revoked");
+    if (now > issuer->cert.not_after)
+        return say_unfit(job, issuer, "has expired");
+    if (now < issuer->cert.not_before)
+        return say_unfit(job, issuer, "is not valid yet");
+    if (issue_is_barred(cert->profile, issuer->barred))
+        return say_unfit(job, issuer, "is not for these extended key usages");
+    return BV_OK;
 }
 
 enum bv_err
@@ -64,7 +74,7 @@ sign_start(struct core *core, struct job *job, const struct sign_cert *cert,
     struct sink tbs = SINK_ARRAY(buf);
     struct issue_result result;
     struct decision *d = &job->d;
-    BV_TRY(check_issuer(core, job, cert));
+    BV_TRY(check_ca(core, job, cert, now));
     BV_TRY(sequence_take(core, &d->seq));
     serial_make(core->serial, d->seq, random_u64(), d->serial);
     const struct issue_spec spec = {

@@ -80,7 +80,8 @@ ok $? "the root's CRL lists it"
 refuse "openssl verify -crl_check_all refuses the chain" check_all -CRLfile "$work/crls.pem"
 new_csr d2
 post simpleenroll "$work/d2.b64" --user "d2:$(token --device d2)"
-refuse "a revoked CA issues nothing more" test "$status" = 200
+equal "a revoked CA issues nothing more: 503" 503 "$status"
+check "and the log says why" grep -q "status=503.*the certificate of CA issuing is revoked" "$work/brevetd.log"
 check "brevet status says what is wrong" sh -c "'$bin_brevet' --dir '$ca' status --json | jq -e '.findings[] | select(test(\"revoked\"))'"
 check "the log still agrees" brevet audit verify
 finish

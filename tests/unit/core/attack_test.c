@@ -5,8 +5,10 @@
 #include <stdio.h>
 
 #include "core/ca.h"
+#include "core/state.h"
 #include "pki/digest.h"
 #include "wire/cert.h"
+#include "wire/pem.h"
 
 /* --- credentials that stopped being good --- */
 
@@ -372,6 +374,85 @@ test_our_faults_do_not_count(void **state)
     expect(BV_OK, &r);
 }
 
+static void
+expect_fault(const struct core_request *r, const char *sentence)
+{
+    expect(BV_E_UNAVAILABLE, r);
+    assert_non_null(strstr(f.reply.detail, sentence));
+    assert_true(f.reply.retry_after > 1);
+    assert_false(f.reply.challenge);
+    /* nobody has been refused */
+    (void)fixture_admin(&f, "{\"verb\":\"audit.list\",\"args\":{\"last\":1}}");
+    assert_null(strstr(f.json, "cert.refuse"));
+}
+
+/* expect_by_hand: the same by an operator, who can mend it. */
+static void
+expect_by_hand(struct key *key, const char *error)
+{
+    static char request[12000];
+    char pem[8192], *to = request;
+    struct sink out = sink_of(pem, sizeof pem - 1);
+    pem_encode(&out, PEM_CSR,
+               fixture_csr(key, "x1", SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                           sizeof csr_buf));
+    pem[out.len] = '\0';
+    to += sprintf(to, "{\"verb\":\"cert.issue\",\"args\":{\"profile\":"
+                      "\"client\",\"csr\":\"");
+    for (const char *c = pem; *c != '\0'; c++)
+        to += sprintf(to, *c == '\n' ? "\\n" : "%c", *c);
+    strcpy(to, "\"}}");
+    assert_non_null(strstr(fixture_admin(&f, request), error));
+}
+
+/* A device can do nothing about its CA. */
+static void
+test_ca_that_may_not_sign(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    struct issuer *issuer = &f.core->issuers[0];
+    const struct cert good = issuer->cert;
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = with_secret(key, "d1", secret);
+    issuer->cert.not_after = fixture_time - 1;
+    expect_fault(&r, "CA issuing has expired");
+    expect_by_hand(key, "REFUSED");
+    r = with_secret(key, "d1", secret);
+    issuer->cert = good;
+    issuer->cert.not_before = fixture_time + 1;
+    expect_fault(&r, "CA issuing is not valid yet");
+    issuer->cert = good;
+    uint64_t word = statusmap_get(f.core->map, issuer->seq);
+    assert_int_equal(statusmap_put(f.core->map, issuer->seq,
+                                   statusmap_word(0, 2, fixture_time)),
+                     BV_OK);
+    expect_fault(&r, "CA issuing is revoked");
+    assert_int_equal(statusmap_put(f.core->map, issuer->seq, word), BV_OK);
+    expect(BV_OK, &r); /* and the code was not used up */
+}
+
+/* Nor about what was taken out of the configuration. */
+static void
+test_profile_that_is_gone(void **state)
+{
+    uint8_t der[2048];
+    struct core_config without = f.config;
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span own = enrolled(key, "d1", der, sizeof der);
+    struct core_request r = with_own(CORE_REENROLL, next, "d1", own);
+    without.profiles = f.profiles + 1; /* "device" was the first */
+    without.num_profiles--;
+    without.labels = f.labels + 1;
+    without.num_labels--;
+    strcpy(without.default_profile, "client");
+    assert_int_equal(core_reconfigure(f.core, &without), BV_OK);
+    expect_fault(&r, "not configured any more");
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+    expect(BV_OK, &r);
+}
+
 int
 main(void)
 {
@@ -388,6 +469,8 @@ main(void)
         T(test_ipv6_counts_by_network),
         T(test_approval_is_not_reusable),
         T(test_our_faults_do_not_count),
+        T(test_ca_that_may_not_sign),
+        T(test_profile_that_is_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
