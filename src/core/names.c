@@ -351,5 +351,8 @@ names_san(const struct profile *profile, const char *id, struct span requested,
         return BV_OK;
     }
     der_close(out, mark);
-    return sink_done(out, &whole);
+    if (sink_done(out, &whole) == BV_OK)
+        return BV_OK;
+    (void)snprintf(ret_problem, cap, "the requested names are too long");
+    return BV_E_TOO_LARGE; /* of what was asked for, not of what we have */
 }

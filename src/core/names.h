@@ -28,7 +28,8 @@ enum bv_err names_subject(const struct profile *profile, const char *id,
 /* names_san writes the SAN: what the profile derives from the id, then what
  * the requester asked for, each name checked against the profile's kinds and
  * patterns. Nothing is written when there is none. REFUSED for a name that is
- * not allowed (put as text into ret_problem), BAD_NAME for a malformed one. */
+ * not allowed (put as text into ret_problem), BAD_NAME for a malformed one,
+ * TOO_LARGE when out has no room for them all. */
 enum bv_err names_san(const struct profile *profile, const char *id,
                       struct span requested, struct sink *out,
                       char *ret_problem, size_t cap) BV_CHECKED;

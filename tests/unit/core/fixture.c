@@ -386,7 +386,7 @@ struct span
 fixture_csr(struct key *key, const char *cn, struct span san,
             struct span challenge, uint8_t *buf, size_t cap)
 {
-    uint8_t name_buf[512], spki_buf[LIMIT_SPKI], info_buf[4096], sig_buf[1100];
+    uint8_t name_buf[512], spki_buf[LIMIT_SPKI], info_buf[6000], sig_buf[1100];
     struct sink name = SINK_ARRAY(name_buf), spki = SINK_ARRAY(spki_buf),
                 info = SINK_ARRAY(info_buf), sig = SINK_ARRAY(sig_buf),
                 out = sink_of(buf, cap);

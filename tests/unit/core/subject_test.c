@@ -363,6 +363,35 @@ test_san_of_another_device(void **state)
     }
 }
 
+/* Names that are allowed one by one may be too much together. */
+static void
+test_san_that_is_too_long(void **state)
+{
+    static uint8_t san_buf[6000];
+    char secret[64], host[120];
+    bv_auto(key) struct key *key = fixture_key();
+    struct profile *p = fixture_profile(&f, "gateway");
+    p->san_allowed = PROFILE_SAN_DNS;
+    strcpy(p->san_patterns[0], "*.gw.example");
+    p->num_san_patterns = 1;
+    fixture_token(&f, "gw1", NULL, 5, secret);
+    for (unsigned num = 60; num > 0; num -= 20) {
+        struct sink san = SINK_ARRAY(san_buf);
+        size_t mark = der_open(&san, DER_SEQUENCE);
+        for (unsigned i = 0; i < num; i++) {
+            (void)snprintf(host, sizeof host, "n%062u.gw.example", i);
+            san_put(&san, SAN_DNS, span_str(host));
+        }
+        der_close(&san, mark);
+        struct core_request r = with_secret(key, "gw1", secret);
+        strcpy(r.label, "gateway");
+        r.csr = fixture_csr(key, "gw1", sink_view(&san), SPAN_EMPTY, csr_buf,
+                            sizeof csr_buf);
+        expect(num == 60 ? BV_E_TOO_LARGE : BV_OK, &r);
+        assert_int_equal(f.reply.retry_after, 0);
+    }
+}
+
 int
 main(void)
 {
@@ -374,6 +403,7 @@ main(void)
         T(test_case_makes_no_other_device),
         T(test_renewal_keeps_its_names),
         T(test_san_of_another_device),
+        T(test_san_that_is_too_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
