@@ -126,7 +126,7 @@ check_kind(struct ca_files *files, const struct profile *profile,
 {
     struct alg_spki spki;
     BV_TRY(alg_spki_parse(&der, &spki));
-    return profile_allows_key(profile, &spki)
+    return profile_allows_key(profile, spki.alg, spki.bits)
                ? BV_OK
                : ca_files_bad(files, BV_E_BAD_KEY,
                               "the profile \"intermediate\" does not allow %s "

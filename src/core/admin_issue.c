@@ -183,8 +183,8 @@ issue_start(struct admin_call *call, const struct profile *p, struct span der)
     BV_TRY(check_ca_issuer(call, p, issuer));
     if (sign_clock(core, core_now(core)) != BV_OK)
         return admin_problem(call, BV_E_BAD_CLOCK, ADMIN_BAD_CLOCK);
-    BV_TRY(keys_check_csr(core, p, der, true, &csr, job->d.key_hash,
-                          call->detail, sizeof call->detail));
+    BV_TRY(keys_check_csr(core, p, der, &csr, job->d.key_hash, call->detail,
+                          sizeof call->detail));
     BV_TRY(issue_names(call, p, &csr, &names));
     memcpy(job->d.profile, p->name, sizeof job->d.profile);
     (void)snprintf(job->peer, sizeof job->peer, "%.63s", call->actor);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/keys.h"
 #include "core/names.h"
 #include "pki/chain.h"
 #include "pki/digest.h"
@@ -362,7 +363,7 @@ is_ra(const struct core_request *r, const struct identity *id)
     char named[LIMIT_DEVICE_NAME + 1];
     struct csr csr;
     return cert_has_eku(&id->peer, oid_cmc_ra) &&
-           csr_parse(r->csr, &csr) == BV_OK &&
+           keys_read_csr(r, &csr) == BV_OK &&
            names_of_subject(csr.subject, false, named) == BV_OK &&
            named[0] != '\0' && strcmp(named, id->device) != 0;
 }

@@ -104,7 +104,7 @@ take_challenge(const struct core_request *r, const struct profile *profile,
     struct csr csr;
     if (profile == NULL || profile->binding != PROFILE_BINDING_SECRET ||
         r->op == CORE_REENROLL || r->trust != CORE_TRUST_NONE ||
-        r->secret.len > 0 || csr_parse(r->csr, &csr) != BV_OK ||
+        r->secret.len > 0 || keys_read_csr(r, &csr) != BV_OK ||
         !csr.has_challenge)
         return false;
     *ret_request = *r;
@@ -136,6 +136,23 @@ identify(struct work *w)
 }
 
 /* --- the CSR and its key --- */
+
+/* RFC 7030 4.4.1: where the key is made here, the CSR's is ignored, and its
+ * signature too. */
+static enum bv_err
+check_csr(struct work *w)
+{
+    struct core_reply *reply = &w->job->reply;
+    if (w->r->op != CORE_KEYGEN)
+        return keys_check_csr(w->core, w->profile, w->r->csr, &w->csr,
+                              w->job->d.key_hash, reply->detail,
+                              sizeof reply->detail);
+    enum bv_err err = keys_read_csr(w->r, &w->csr);
+    if (err != BV_OK)
+        return work_say(w, err, "the CSR cannot be read");
+    digest_sha256(w->csr.spki.whole, w->job->d.key_hash);
+    return BV_OK;
+}
 
 /* RFC 7030 3.5, RFC 9266: the challengePassword is base64 of the binding. */
 static enum bv_err
@@ -352,7 +369,10 @@ hash_request(struct work *w)
     sink_bytes(&in, span_str(w->id.actor));
     sink_bytes(&in, span_str(w->job->d.device));
     sink_bytes(&in, span_str(w->job->d.profile));
-    sink_bytes(&in, w->csr.spki.whole);
+    /* Ignored as a key it may be of any length, and tells two who wait under
+     * one name apart all the same. */
+    sink_bytes(&in, w->r->op == CORE_KEYGEN ? SPAN_ARRAY(w->job->d.key_hash)
+                                            : w->csr.spki.whole);
     sink_bytes(&in, sink_view(&w->subject));
     sink_bytes(&in, sink_view(&w->san));
     BV_TRY(sink_done(&in, &whole));
@@ -456,14 +476,11 @@ start(struct work *w)
 static enum bv_err
 decide_identity(struct work *w)
 {
-    struct core_reply *reply = &w->job->reply;
     if (sign_clock(w->core, w->now) != BV_OK)
         return work_say(w, BV_E_BAD_CLOCK,
                         "the server's clock cannot be trusted");
     BV_TRY(identify(w));
-    BV_TRY(keys_check_csr(w->core, w->profile, w->r->csr,
-                          w->r->op != CORE_KEYGEN, &w->csr, w->job->d.key_hash,
-                          reply->detail, sizeof reply->detail));
+    BV_TRY(check_csr(w));
     BV_TRY(check_binding(w));
     BV_TRY(choose_names(w));
     BV_TRY(check_device(w));

@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "core/issue.h"
+#include "core/keys.h"
 #include "pki/cms.h"
 #include "proc/pulse.h"
 #include "wire/smime.h"
@@ -103,13 +104,13 @@ may_encrypt(const struct cert *cert)
 }
 
 static enum bv_err
-choose_wrap(struct work *w)
+choose_wrap(struct work *w, enum alg_key alg)
 {
     struct smime_caps caps;
     struct cert cert;
     /* The package is signed by the key in it, and CMS by libcrypto 3.0 knows no
      * digest for Ed25519 (RFC 8419). */
-    if (w->csr.spki.alg == ALG_KEY_ED25519)
+    if (alg == ALG_KEY_ED25519)
         return work_say(w, BV_E_UNSUPPORTED,
                         "an Ed25519 key made by the server cannot be sent "
                         "encrypted; ask for another kind");
@@ -134,12 +135,38 @@ choose_wrap(struct work *w)
 
 /* --- which key --- */
 
+struct kind {
+    enum alg_key alg;
+    unsigned bits; /* of RSA */
+};
+
 /* Core makes keys between two batches, and everybody waits meanwhile: primes of
  * more than 1,536 bits take seconds. */
 static bool
-is_made_here(const struct alg_spki *spki)
+is_made_here(struct kind kind)
 {
-    return spki->alg != ALG_KEY_RSA || spki->bits == 2048 || spki->bits == 3072;
+    return kind.alg != ALG_KEY_RSA || kind.bits == 2048 || kind.bits == 3072;
+}
+
+/* RFC 7030 4.4.1 has the CSR's key ignored; its kind is taken for a wish, if
+ * the profile has it. Else it is the first that is cheap on a device. */
+static struct kind
+choose_kind(const struct work *w, bool wrap)
+{
+    static const struct kind kinds[] = {
+        {ALG_KEY_P256, 0}, {ALG_KEY_P384, 0},   {ALG_KEY_ED25519, 0},
+        {ALG_KEY_P521, 0}, {ALG_KEY_RSA, 2048}, {ALG_KEY_RSA, 3072}};
+    const struct alg_spki *wish = &w->csr.spki;
+    if (profile_allows_key(w->profile, wish->alg, wish->bits))
+        return (struct kind){wish->alg, wish->bits};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        bool fits = !wrap || kinds[i].alg != ALG_KEY_ED25519;
+        if (fits && profile_allows_key(w->profile, kinds[i].alg, kinds[i].bits))
+            return kinds[i];
+    }
+    /* what is not made here is told so below */
+    return (struct kind){
+        w->profile->rsa_min != 0 ? ALG_KEY_RSA : ALG_KEY_ED25519, 0};
 }
 
 enum bv_err
@@ -152,17 +179,17 @@ keygen_start(struct work *w)
     if (!wrap && !w->profile->server_keygen_plain)
         return work_say(w, BV_E_REFUSED,
                         "server-made keys must be asked for encrypted");
-    if (!is_made_here(&csr->spki))
+    struct kind kind = choose_kind(w, wrap);
+    if (!is_made_here(kind))
         return work_say(w, BV_E_BAD_KEY,
                         "RSA keys made by the server have 2048 or 3072 bits");
     if (wrap) {
         BV_TRY(find_recipient(w));
-        BV_TRY(choose_wrap(w));
+        BV_TRY(choose_wrap(w, kind.alg));
     }
     enum pulse_work before = pulse_set(PULSE_KEY);
     enum bv_err err = key_generate(
-        csr->spki.alg, csr->spki.alg == ALG_KEY_RSA ? csr->spki.bits : 0,
-        &w->job->key);
+        kind.alg, kind.alg == ALG_KEY_RSA ? kind.bits : 0, &w->job->key);
     (void)pulse_set(before);
     return err == BV_OK ? BV_OK : work_say(w, err, "the key could not be made");
 }

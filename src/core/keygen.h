@@ -5,10 +5,11 @@
 
 #include "core/work.h"
 
-/* keygen_start makes job->key of the CSR's kind (BAD_KEY for RSA of other than
- * 2048 or 3072 bits: it would keep all others waiting) and decides how it will
- * travel: in clear within TLS if nothing else is asked for and the profile
- * allows it (REFUSED if not), or wrapped for the certificate that the CSR's
+/* keygen_start makes job->key of the CSR's kind, or the profile's own if it
+ * does not have that one (BAD_KEY for RSA of other than 2048 or 3072 bits: it
+ * would keep all others waiting) and decides how it will travel: in clear
+ * within TLS if nothing else is asked for and the profile allows it (REFUSED if
+ * not), or wrapped for the certificate that the CSR's
  * AsymmetricDecryptKeyIdentifier names: the one of this connection, or a good
  * one of the same device, by its subjectKeyIdentifier or the first 20 octets
  * of the SHA-256 of its key (RFC 7093 2 (1)). UNSUPPORTED when there is none,

@@ -12,7 +12,7 @@ check_key(struct core *core, const struct profile *profile,
           char *ret_problem, size_t cap)
 {
     bool blocked;
-    if (!profile_allows_key(profile, spki)) {
+    if (!profile_allows_key(profile, spki->alg, spki->bits)) {
         (void)snprintf(ret_problem, cap,
                        "the profile does not allow %s keys of %u bits",
                        alg_key_name(spki->alg), spki->bits);
@@ -47,20 +47,20 @@ check_pop(const struct csr *csr, char *ret_problem, size_t cap)
 }
 
 enum bv_err
+keys_read_csr(const struct core_request *request, struct csr *ret_csr)
+{
+    return request->op == CORE_KEYGEN ? csr_parse_keygen(request->csr, ret_csr)
+                                      : csr_parse(request->csr, ret_csr);
+}
+
+enum bv_err
 keys_check_csr(struct core *core, const struct profile *profile,
-               struct span der, bool pop, struct csr *ret_csr,
-               uint8_t ret_key_hash[32], char *ret_problem, size_t cap)
+               struct span der, struct csr *ret_csr, uint8_t ret_key_hash[32],
+               char *ret_problem, size_t cap)
 {
     (void)snprintf(ret_problem, cap, "the CSR cannot be read");
     BV_TRY(csr_parse(der, ret_csr));
     digest_sha256(ret_csr->spki.whole, ret_key_hash);
-    if (!pop) {
-        /* The key will be another: only its kind matters. */
-        (void)snprintf(ret_problem, cap, "the profile does not allow %s keys",
-                       alg_key_name(ret_csr->spki.alg));
-        return profile_allows_key(profile, &ret_csr->spki) ? BV_OK
-                                                           : BV_E_BAD_KEY;
-    }
     BV_TRY(check_key(core, profile, &ret_csr->spki, ret_key_hash, ret_problem,
                      cap));
     return check_pop(ret_csr, ret_problem, cap);

@@ -164,9 +164,9 @@ profile_default(const char *name, struct profile *ret)
 }
 
 bool
-profile_allows_key(const struct profile *p, const struct alg_spki *spki)
+profile_allows_key(const struct profile *p, enum alg_key alg, unsigned bits)
 {
-    switch (spki->alg) {
+    switch (alg) {
     case ALG_KEY_P256:
         return p->key_p256;
     case ALG_KEY_P384:
@@ -176,8 +176,7 @@ profile_allows_key(const struct profile *p, const struct alg_spki *spki)
     case ALG_KEY_ED25519:
         return p->key_ed25519;
     case ALG_KEY_RSA:
-        return p->rsa_min != 0 && spki->bits >= p->rsa_min &&
-               spki->bits <= p->rsa_max;
+        return p->rsa_min != 0 && bits >= p->rsa_min && bits <= p->rsa_max;
     case ALG_KEY_NONE:
         break;
     }

@@ -110,9 +110,10 @@ struct profile {
 /* profile_default fills the built-in of this name: "device", "client",
  * "server", "gateway", "intermediate", "ocsp", "codesigning". NOT_FOUND. */
 enum bv_err profile_default(const char *name, struct profile *ret) BV_CHECKED;
-/* profile_allows_key: a key of this kind and size. */
-bool profile_allows_key(const struct profile *profile,
-                        const struct alg_spki *spki);
+/* profile_allows_key: may a key of this kind and length be certified? bits
+ * counts for RSA only. */
+bool profile_allows_key(const struct profile *profile, enum alg_key alg,
+                        unsigned bits);
 /* profile_check: BAD_CONFIG and a sentence when the settings contradict each
  * other or RFC 5280 (keyCertSign without is_ca, no keys allowed, …). */
 enum bv_err profile_check(const struct profile *profile, char *ret_problem,

@@ -222,8 +222,38 @@ parse_attributes(struct span all, struct csr *csr)
 
 /* --- the request --- */
 
+/* ignored: RFC 7030 4.4.1, here and below */
 static enum bv_err
-parse_info(struct span info, struct csr *csr)
+take_key(struct span *in, bool ignored, struct alg_spki *ret_spki)
+{
+    struct span copy = *in, whole;
+
+    if (!ignored)
+        return alg_spki_parse(in, ret_spki);
+    BV_TRY(der_take_whole(in, DER_SEQUENCE, &whole));
+    if (alg_spki_parse(&copy, ret_spki) != BV_OK)
+        *ret_spki = (struct alg_spki){.whole = whole};
+    return BV_OK;
+}
+
+static enum bv_err
+take_signature(struct span *in, bool ignored, struct csr *csr)
+{
+    struct span any;
+
+    if (ignored) {
+        BV_TRY(der_take(in, DER_SEQUENCE, &any));
+        return der_take(in, DER_BIT_STRING, &any);
+    }
+    BV_TRY(alg_sig_parse(in, &csr->sig_alg));
+    BV_TRY(der_bits(in, &csr->signature));
+    return csr->signature.len > 0 && csr->signature.len <= LIMIT_SIGNATURE
+               ? BV_OK
+               : BV_E_BAD_MESSAGE;
+}
+
+static enum bv_err
+parse_info(struct span info, bool ignored, struct csr *csr)
 {
     struct span seq, attributes;
     uint64_t version;
@@ -234,14 +264,14 @@ parse_info(struct span info, struct csr *csr)
         return BV_E_BAD_MESSAGE; /* RFC 2986 4.1 */
     BV_TRY(der_take_whole(&seq, DER_SEQUENCE, &csr->subject));
     BV_TRY(name_check(csr->subject));
-    BV_TRY(alg_spki_parse(&seq, &csr->spki));
+    BV_TRY(take_key(&seq, ignored, &csr->spki));
     BV_TRY(der_take(&seq, DER_CONTEXT_CONS(0), &attributes));
     BV_TRY(check_end(seq));
     return parse_attributes(attributes, csr);
 }
 
-enum bv_err
-csr_parse(struct span in, struct csr *ret_csr)
+static enum bv_err
+parse(struct span in, bool ignored, struct csr *ret_csr)
 {
     struct csr csr = {.whole = in};
     struct span seq;
@@ -250,16 +280,25 @@ csr_parse(struct span in, struct csr *ret_csr)
         return BV_E_TOO_LARGE;
     BV_TRY(der_only(in, DER_SEQUENCE, &seq));
     BV_TRY(der_take_whole(&seq, DER_SEQUENCE, &csr.info));
-    BV_TRY(alg_sig_parse(&seq, &csr.sig_alg));
-    BV_TRY(der_bits(&seq, &csr.signature));
+    BV_TRY(take_signature(&seq, ignored, &csr));
     BV_TRY(check_end(seq));
-    if (csr.signature.len == 0 || csr.signature.len > LIMIT_SIGNATURE)
-        return BV_E_BAD_MESSAGE;
-    BV_TRY(parse_info(csr.info, &csr));
-    if (!alg_sig_fits(csr.sig_alg, csr.spki.alg))
+    BV_TRY(parse_info(csr.info, ignored, &csr));
+    if (!ignored && !alg_sig_fits(csr.sig_alg, csr.spki.alg))
         return BV_E_BAD_MESSAGE;
     *ret_csr = csr;
     return BV_OK;
+}
+
+enum bv_err
+csr_parse(struct span in, struct csr *ret_csr)
+{
+    return parse(in, false, ret_csr);
+}
+
+enum bv_err
+csr_parse_keygen(struct span in, struct csr *ret_csr)
+{
+    return parse(in, true, ret_csr);
 }
 
 /* --- writing --- */

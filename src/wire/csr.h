@@ -45,6 +45,12 @@ struct csr {
  * BAD_NAME as in cert.h. The signature algorithm must suit the key. */
 enum bv_err csr_parse(struct span in, struct csr *ret_csr) BV_CHECKED;
 
+/* csr_parse_keygen: the same for server key generation, where key and signature
+ * are ignored (RFC 7030 4.4.1): any SubjectPublicKeyInfo, any algorithm, any
+ * signature, an empty one too. sig_alg and signature are left empty; spki.alg
+ * is ALG_KEY_NONE for a key that csr_parse would not take. */
+enum bv_err csr_parse_keygen(struct span in, struct csr *ret_csr) BV_CHECKED;
+
 struct csr_spec {
     struct span subject;   /* whole Name DER */
     struct span spki;      /* whole DER */

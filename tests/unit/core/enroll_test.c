@@ -559,6 +559,47 @@ test_keygen_only_where_the_profile_allows(void **state)
     assert_false(key_match_spki(key, cert.spki.whole));
 }
 
+/* What the CSR's key is like is no reason to refuse it. */
+static void
+test_keygen_makes_what_the_profile_has(void **state)
+{
+    static const struct {
+        bool p256, p384, ed25519;
+        unsigned rsa_min, rsa_max;
+        enum alg_key want;
+        unsigned bits;
+    } cases[] = {
+        {true, true, true, 2048, 4096, ALG_KEY_P256, 256}, /* as asked */
+        {false, true, true, 2048, 4096, ALG_KEY_P384, 384},
+        {false, false, true, 2048, 4096, ALG_KEY_ED25519, 255},
+        {false, false, false, 2048, 4096, ALG_KEY_RSA, 2048},
+        {false, false, false, 2049, 4096, ALG_KEY_RSA, 3072},
+        {false, false, false, 4096, 4096, ALG_KEY_NONE, 0},
+    };
+    char secret[64];
+    struct cert cert;
+    bv_auto(key) struct key *key = fixture_key();
+    struct profile *p = fixture_profile(&f, "device");
+    p->server_keygen = p->server_keygen_plain = true;
+    fixture_token(&f, "d1", NULL, 9, secret);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        p->key_p256 = cases[i].p256;
+        p->key_p384 = cases[i].p384;
+        p->key_ed25519 = cases[i].ed25519;
+        p->rsa_min = cases[i].rsa_min;
+        p->rsa_max = cases[i].rsa_max;
+        struct core_request r = with_secret(key, "d1", secret);
+        r.op = CORE_KEYGEN;
+        csr_buf[r.csr.len - 3] ^= 1; /* its signature */
+        expect(cases[i].bits != 0 ? BV_OK : BV_E_BAD_KEY, &r);
+        if (cases[i].bits == 0)
+            continue;
+        assert_int_equal(cert_parse(f.reply.cert, &cert), BV_OK);
+        assert_int_equal(cert.spki.alg, cases[i].want);
+        assert_int_equal(cert.spki.bits, cases[i].bits);
+    }
+}
+
 /* Core makes the key itself and does nothing else meanwhile. */
 static void
 test_keygen_keeps_nobody_waiting(void **state)
@@ -808,6 +849,7 @@ main(void)
         T(test_operator_approves_or_denies),
         T(test_keygen_only_where_the_profile_allows),
         T(test_keygen_keeps_nobody_waiting),
+        T(test_keygen_makes_what_the_profile_has),
         T(test_quota_and_block),
         T(test_compromised_key_stays_out),
         T(test_only_the_devices_own_name_by_default),

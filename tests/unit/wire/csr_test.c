@@ -329,6 +329,63 @@ test_signature_must_suit_key(void **state)
     assert_int_equal(csr_parse(sink_view(&out), &csr), BV_E_BAD_MESSAGE);
 }
 
+/* a CSR of these parts, given as ready DER */
+static enum bv_err
+parse_for_keygen(struct span spki, struct span alg, struct span signature,
+                 struct csr *ret_csr)
+{
+    static uint8_t memory[500];
+    struct sink out = SINK_ARRAY(memory);
+    size_t whole = der_open(&out, DER_SEQUENCE);
+    size_t info = der_open(&out, DER_SEQUENCE);
+
+    der_put_uint(&out, 0);
+    der_put_raw(&out, SPAN_LIT("\x30\x00"));
+    der_put_raw(&out, spki);
+    der_put(&out, DER_CONTEXT_CONS(0), SPAN_EMPTY);
+    der_close(&out, info);
+    der_put_raw(&out, alg);
+    der_put_raw(&out, signature);
+    der_close(&out, whole);
+    assert_false(out.failed);
+    if (csr_parse(sink_view(&out), ret_csr) == BV_OK)
+        return BV_OK;
+    return csr_parse_keygen(sink_view(&out), ret_csr);
+}
+
+/* RFC 7030 4.4.1: key and signature are there for the form's sake. */
+static void
+test_keygen_ignores_key_and_signature(void **state)
+{
+    uint8_t buf[200];
+    struct sink key = SINK_ARRAY(buf);
+    struct csr csr;
+    const struct span unknown = SPAN_LIT("\x30\x05\x06\x03\x2a\x03\x04"),
+                      ed25519 = SPAN_LIT("\x30\x05\x06\x03\x2b\x65\x70"),
+                      empty = SPAN_LIT("\x03\x01\x00"),
+                      none = SPAN_LIT("\x30\x00");
+
+    alg_spki_put(&key, ALG_KEY_P256, KEY);
+    assert_int_equal(parse_for_keygen(sink_view(&key), unknown, empty, &csr),
+                     BV_OK);
+    assert_int_equal(csr.spki.alg, ALG_KEY_P256);
+    assert_int_equal(csr.sig_alg, ALG_SIG_NONE);
+    assert_int_equal(csr.signature.len, 0);
+    assert_int_equal(parse_for_keygen(sink_view(&key), ed25519, empty, &csr),
+                     BV_OK); /* which that key cannot make */
+    assert_int_equal(parse_for_keygen(none, ed25519, empty, &csr), BV_OK);
+    assert_int_equal(csr.spki.alg, ALG_KEY_NONE);
+    assert_true(span_eq(csr.spki.whole, none));
+    /* but there they are */
+    assert_int_not_equal(parse_for_keygen(SPAN_EMPTY, ed25519, empty, &csr),
+                         BV_OK);
+    assert_int_not_equal(parse_for_keygen(none, SPAN_EMPTY, empty, &csr),
+                         BV_OK);
+    assert_int_not_equal(parse_for_keygen(none, ed25519, SPAN_EMPTY, &csr),
+                         BV_OK);
+    assert_int_not_equal(parse_for_keygen(none, ed25519, none, &csr), BV_OK);
+}
+
 static void
 check_round_trip(const char *challenge, struct span san)
 {
@@ -380,6 +437,7 @@ main(void)
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_too_many_attributes),
         cmocka_unit_test(test_signature_must_suit_key),
+        cmocka_unit_test(test_keygen_ignores_key_and_signature),
         cmocka_unit_test(test_build),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
