@@ -201,7 +201,7 @@ write_key(struct job *job, struct sink *out)
                                      .bits = job->wrap_bits};
     if (job->recipient.len == 0)
         return key_plain_der(job->key, out);
-    /* Signed by the new key itself, which made itself known just now. */
+    /* Signed by the new key itself; see keygen_finish. */
     return cms_wrap_key(job->key, job->key, job->reply.cert, &to, out);
 }
 

@@ -19,7 +19,10 @@
  * never the way out. */
 enum bv_err keygen_start(struct work *w) BV_CHECKED;
 /* keygen_finish puts the key into the reply once the certificate is there; a
- * job without a key is left alone. */
+ * job without a key is left alone. A wrapped key is signed by itself, with the
+ * new certificate: RFC 7030 4.4.2 wants the signature of who made it, but core
+ * has no key of its own (ARCHITECTURE.md, Processes). That signature binds key
+ * and certificate; where they come from the TLS connection says. */
 enum bv_err keygen_finish(struct job *job) BV_CHECKED;
 
 #endif
