@@ -506,7 +506,7 @@ decide(struct work *w, enum verdict *ret_verdict)
         return BV_OK;
     }
     if (w->id.token_expired && !w->job->d.was_pending)
-        return work_say(w, BV_E_EXPIRED, "the claim code has expired");
+        return work_say(w, BV_E_UNAUTHENTICATED, "the claim code has expired");
     BV_TRY(quota_check(w));
     return start(w);
 }

@@ -86,14 +86,15 @@ test_expired_code_finishes_what_it_began(void **state)
     expect(BV_OK, &r);
     assert_true(f.reply.repeated);
     r = with_secret(other, "d1", secret); /* this begins now */
-    expect(BV_E_EXPIRED, &r);
+    expect(BV_E_UNAUTHENTICATED, &r);
+    assert_non_null(strstr(f.reply.detail, "expired"));
     /* an operator takes his time */
     r = with_secret(waits, "signer", late);
     strcpy(r.label, "codesigning");
     expect(BV_E_PENDING, &r);
     struct core_request more = with_secret(other, "signer", late);
     strcpy(more.label, "codesigning");
-    expect(BV_E_EXPIRED, &more);
+    expect(BV_E_UNAUTHENTICATED, &more);
     (void)fixture_admin(
         &f, "{\"verb\":\"device.approve\",\"args\":{\"device\":\"signer\"}}");
     r = with_secret(waits, "signer", late);
@@ -191,7 +192,7 @@ test_bad_secrets(void **state)
     expect(BV_E_NOT_FOUND, &r);
     r.label[0] = '\0';
     fixture_time += 3601;
-    expect(BV_E_EXPIRED, &r);
+    expect(BV_E_UNAUTHENTICATED, &r);
     r.secret = SPAN_LIT("0000-0000");
     for (int i = 0; i < 20; i++)
         expect(BV_E_UNAUTHENTICATED, &r);

@@ -134,7 +134,7 @@ test_log_names_the_device(void **state)
     fixture_time += INT64_C(366) * 86400;
     r = ask(CORE_ENROLL, next, "d2");
     r.secret = span_str(secret);
-    expect(BV_E_EXPIRED, &r);
+    expect(BV_E_UNAUTHENTICATED, &r);
     expect_logged("cert.refuse", "\"object_id\":\"d2\"");
     fixture_token(&f, NULL, "barn", 1, secret);
     expect_logged("token.create", "\"detail\":\"group barn\"");
