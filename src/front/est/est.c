@@ -91,6 +91,7 @@ wants_wrap(const struct front_request *request, size_t der_len)
 }
 
 #define NUM_FIELDS 3
+#define MAX_AGE    "max-age=300"
 
 /* reply_der sends DER as base64. tag NULL: a private answer, never cached. */
 static void
@@ -102,7 +103,7 @@ reply_der(struct front_request *request, const char *type, struct span der,
     struct exchange_field fields[NUM_FIELDS] = {
         /* noise by RFC 8951, but older clients look for it */
         {"Content-Transfer-Encoding", "base64"},
-        {"Cache-Control", tag != NULL ? "max-age=300" : "no-store"},
+        {"Cache-Control", tag != NULL ? MAX_AGE : "no-store"},
         {"ETag", tag},
     };
 
@@ -125,15 +126,17 @@ static void
 reply_known(struct front_request *request, const char *type, struct span der,
             const char *tag)
 {
-    struct exchange_field field = {"ETag", tag};
+    /* RFC 9110 15.4.5: what the 200 would have carried */
+    struct exchange_field fields[] = {{"Cache-Control", MAX_AGE},
+                                      {"ETag", tag}};
 
     if (!fresh_is_current(request->http, tag, 0)) {
         reply_der(request, type, der, tag, NULL);
         return;
     }
     front_reply(request, &(struct front_answer){.http = {.status = 304,
-                                                         .fields = &field,
-                                                         .num_fields = 1}});
+                                                         .fields = fields,
+                                                         .num_fields = 2}});
 }
 
 static void

@@ -122,6 +122,9 @@ test_cacerts(void **state)
                    fake_value("ETag"));
     send_to(state, HTTP_GET, PATH "cacerts", "", field, "");
     assert_int_equal(fake_answer.status, 304);
+    /* else the copy that was just found to be good is thrown away */
+    assert_string_equal(fake_value("Cache-Control"), "max-age=300");
+    assert_non_null(fake_value("ETag"));
     send_to(state, HTTP_GET, PATH "cacerts", "", "If-None-Match: \"abc\"\r\n",
             "");
     assert_int_equal(fake_answer.status, 200);
