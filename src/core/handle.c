@@ -124,10 +124,10 @@ identify(struct work *w)
     struct core_request with_secret;
     if (take_challenge(r, p, &with_secret))
         r = &with_secret;
+    /* handle_done leaves it to those who lack a credential */
+    reply->challenge = r->op != CORE_REENROLL && p != NULL && p->allow_basic;
     enum bv_err err = authorize(w->core, r, w->now, &w->id, reply->detail,
                                 sizeof reply->detail);
-    reply->challenge = err == BV_E_UNAUTHENTICATED &&
-                       w->r->op != CORE_REENROLL && p != NULL && p->allow_basic;
     w->job->d.auth = w->id.auth;
     memcpy(w->job->d.device, w->id.device, sizeof w->job->d.device);
     memcpy(w->job->d.actor, w->id.actor, sizeof w->job->d.actor);
@@ -672,6 +672,7 @@ handle_done(struct core *core, struct job *job, enum bv_err err)
     struct core_reply *reply = &job->reply;
     quota_uncount(core, job, err);
     reply->err = err;
+    reply->challenge = reply->challenge && err == BV_E_UNAUTHENTICATED;
     if (err != BV_OK) {
         reply->cert = reply->key = SPAN_EMPTY;
         reply->serial[0] = '\0';

@@ -55,7 +55,8 @@ struct core_reply {
     enum bv_err err;
     char detail[200];     /* one line for the peer and the log; "" if OK */
     uint32_t retry_after; /* seconds; with PENDING, RATE_LIMITED, BUSY */
-    bool challenge;       /* UNAUTHENTICATED: HTTP credentials could help */
+    bool challenge;       /* UNAUTHENTICATED: HTTP credentials could help, for
+                           * the label's profile takes them */
     bool repeated;        /* the answer of an earlier identical request */
     char device[LIMIT_DEVICE_NAME + 1];
     char profile[LIMIT_SHORT_NAME];

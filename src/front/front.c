@@ -217,11 +217,15 @@ front_fail(struct front_request *request, enum bv_err err, const char *detail,
            uint32_t retry_after)
 {
     struct exchange_field fields[2];
+    bool challenge = err == BV_E_UNAUTHENTICATED && request->challenge;
     char retry[16], text[DETAIL_MAX + 2];
     struct front_answer answer = {
-        .http = {.status = front_status(err),
-                 .content_type = "text/plain; charset=utf-8",
-                 .fields = fields}};
+        /* RFC 9110 15.5.2: what comes with 401 */
+        .http = {
+            .status = front_status(
+                err == BV_E_UNAUTHENTICATED && !challenge ? BV_E_REFUSED : err),
+            .content_type = "text/plain; charset=utf-8",
+            .fields = fields}};
     if (detail == NULL || *detail == '\0')
         detail = err_text(err);
     (void)snprintf(text, sizeof(text), "%.*s\n", DETAIL_MAX, detail);
@@ -231,8 +235,6 @@ front_fail(struct front_request *request, enum bv_err err, const char *detail,
         fields[answer.http.num_fields++] =
             (struct exchange_field){"Retry-After", retry};
     }
-    bool challenge = err == BV_E_UNAUTHENTICATED && request->route != NULL &&
-                     request->route->auth == FRONT_AUTH_ANY;
     if (challenge)
         fields[answer.http.num_fields++] = (struct exchange_field){
             "WWW-Authenticate", "Basic realm=\"brevet\", charset=\"UTF-8\""};

@@ -18,7 +18,7 @@ struct front_request;
 enum front_auth {
     FRONT_AUTH_NONE,     /* whoever asks is answered */
     FRONT_AUTH_OPTIONAL, /* the handler looks itself */
-    FRONT_AUTH_CERT,     /* a verified TLS client certificate, else 401 */
+    FRONT_AUTH_CERT,     /* a verified TLS client certificate, else 403 */
     FRONT_AUTH_RENEWAL,  /* the same, or one good for its own renewal only
                           * (exchange_tls.renewal_cert) */
     FRONT_AUTH_ANY,      /* a certificate, or an Authorization field, else 401
@@ -53,16 +53,18 @@ struct front {
     enum bv_err (*open)(const struct front_env *env, void **ret_ctx);
     void (*close)(void *ctx);
     /* what a request needs, where that is not its route's alone (which it may
-     * return); NULL: the route's */
-    enum front_auth (*auth)(void *ctx, const struct front_request *request);
+     * return); it may take back request->challenge. NULL: the route's */
+    enum front_auth (*auth)(void *ctx, struct front_request *request);
 };
 
 struct front_request {
     struct exchange *exchange;
     const struct http_request *http; /* = &exchange->request */
     const struct front_route *route;
-    struct span segment;              /* what '*' stood for; else empty */
-    struct span rest;                 /* what "**" stood for; else empty */
+    struct span segment; /* what '*' stood for; else empty */
+    struct span rest;    /* what "**" stood for; else empty */
+    /* HTTP credentials could help: at first, when the route is AUTH_ANY */
+    bool challenge;
     char id[CORE_REQUEST_ID_LEN + 1]; /* 16 hex digits */
     /* For the log line; a handler may set them before it answers. */
     char device[LIMIT_DEVICE_NAME + 1];
@@ -87,8 +89,9 @@ void front_reply_file(struct front_request *request,
 /* front_fail answers with the status of err and one line of text/plain:
  * detail, or err_text(err) when detail is NULL or "". retry_after in seconds;
  * 0: none, but PENDING, RATE_LIMITED, BUSY and UNAVAILABLE always carry one.
- * UNAUTHENTICATED carries a Basic challenge when the route is AUTH_ANY. A
- * challenge to a request without a credential, and PENDING, have no body. */
+ * UNAUTHENTICATED is 401 with a Basic challenge where request->challenge says
+ * so, else 403: there is no 401 without one (RFC 9110 15.5.2). A challenge to a
+ * request without a credential, and PENDING, have no body. */
 void front_fail(struct front_request *request, enum bv_err err,
                 const char *detail, uint32_t retry_after);
 

@@ -138,8 +138,9 @@ check_media_type(const struct front_route *route,
 }
 
 static enum bv_err
-check_auth(const struct front_request *request, const struct exchange *exchange)
+check_auth(struct front_request *request, const struct exchange *exchange)
 {
+    request->challenge = request->route->auth == FRONT_AUTH_ANY;
     enum front_auth auth = request->front->auth != NULL
                                ? request->front->auth(request->ctx, request)
                                : request->route->auth;

@@ -145,7 +145,8 @@ check "an RSA key of 1024 bits is refused ($status)" test "$status" = 400 -o "$s
 # --- simplereenroll ---
 renew_csr d1 "$work/d1.crt"
 post simplereenroll "$work/d1.b64"
-check "re-enrol without a certificate is refused ($status)" test "$status" = 401 -o "$status" = 403
+equal "re-enrol without a certificate is 403: no code would help" 403 "$status"
+refuse "and asks for none" grep -qi '^WWW-Authenticate' "$work/head"
 post simplereenroll "$work/d1.b64" --cert "$work/d1.crt" --key "$work/d1.key"
 equal "renew with the same key" 200 "$status"
 answer_certs "$work/d1b.crt"

@@ -277,6 +277,7 @@ reply_refused(struct front_request *request, const struct core_reply *reply)
     enum bv_err err =
         reply->err == BV_E_UNSUPPORTED ? BV_E_BAD_MESSAGE : reply->err;
 
+    request->challenge = reply->challenge;
     front_fail(request, err,
                reply->detail[0] != '\0' ? reply->detail : err_text(reply->err),
                reply->retry_after);
@@ -418,9 +419,9 @@ static const struct front_route ROUTES[] = {
 };
 
 /* Where the challengePassword may be the credential, nobody knows before the
- * CSR is there. */
+ * CSR is there. A profile that takes no claim codes asks for none. */
 static enum front_auth
-auth_of(void *ctx, const struct front_request *request)
+auth_of(void *ctx, struct front_request *request)
 {
     struct est_door *door = ctx;
     const struct offer *offer =
@@ -429,6 +430,8 @@ auth_of(void *ctx, const struct front_request *request)
     bool secret =
         offer != NULL && offer->profile->binding == PROFILE_BINDING_SECRET;
 
+    if (offer != NULL && !offer->profile->allow_basic)
+        request->challenge = false;
     return secret && request->route->auth == FRONT_AUTH_ANY
                ? FRONT_AUTH_OPTIONAL
                : request->route->auth;

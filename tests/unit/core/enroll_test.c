@@ -184,6 +184,7 @@ test_bad_secrets(void **state)
     assert_int_equal(f.reply.cert.len, 0);
     r = with_secret(key, "d2", secret); /* another's name */
     expect(BV_E_REFUSED, &r);
+    assert_false(f.reply.challenge);
     r = with_secret(key, "d1", secret);
     r.user = SPAN_LIT("d2");
     expect(BV_E_REFUSED, &r);
@@ -193,6 +194,7 @@ test_bad_secrets(void **state)
     r.label[0] = '\0';
     fixture_time += 3601;
     expect(BV_E_UNAUTHENTICATED, &r);
+    assert_true(f.reply.challenge); /* another code would help */
     r.secret = SPAN_LIT("0000-0000");
     for (int i = 0; i < 20; i++)
         expect(BV_E_UNAUTHENTICATED, &r);
@@ -200,6 +202,12 @@ test_bad_secrets(void **state)
     assert_true(f.reply.retry_after > 0);
     strcpy(r.peer, "192.0.2.99"); /* somebody else is not shut out */
     expect(BV_E_UNAUTHENTICATED, &r);
+    assert_true(f.reply.challenge);
+    strcpy(r.label, "codesigning");
+    fixture_profile(&f, "codesigning")->allow_basic = false;
+    expect(BV_E_UNAUTHENTICATED, &r);
+    assert_false(f.reply.challenge); /* no code would do */
+    r.label[0] = '\0';
     fixture_time += 61;
     strcpy(r.peer, "192.0.2.1");
     expect(BV_E_UNAUTHENTICATED, &r);
@@ -352,6 +360,7 @@ test_renewal_is_for_the_device_presented(void **state)
     r.trust = CORE_TRUST_NONE;
     r.peer_cert = SPAN_EMPTY;
     expect(BV_E_UNAUTHENTICATED, &r);
+    assert_false(f.reply.challenge); /* no code renews anything */
     r = renewal(next, "d1", old);
     old_der[old.len - 3] ^= 1;
     expect(BV_E_UNAUTHENTICATED, &r);

@@ -331,6 +331,30 @@ test_refused_and_pending(void **state)
     assert_string_equal(fake_request.device, "d-1");
 }
 
+/* What may be asked for over HTTP says the profile, and core in the end. */
+static void
+test_challenge(void **state)
+{
+    struct core_reply reply = {.err = BV_E_UNAUTHENTICATED,
+                               .challenge = true,
+                               .detail = "the claim code is not known"};
+    answer_with(state, "", &reply);
+    assert_int_equal(fake_answer.err, BV_E_UNAUTHENTICATED);
+    assert_true(fake_request.challenge);
+    reply.challenge = false;
+    answer_with(state, "", &reply);
+    assert_false(fake_request.challenge);
+
+    profiles[0].allow_basic = true;
+    fake_request.segment = SPAN_EMPTY;
+    fake_request.challenge = true;
+    assert_int_equal(front_est.auth(*state, &fake_request), FRONT_AUTH_ANY);
+    assert_true(fake_request.challenge);
+    fake_request.segment = span_str("gw"); /* takes certificates only */
+    assert_int_equal(front_est.auth(*state, &fake_request), FRONT_AUTH_ANY);
+    assert_false(fake_request.challenge);
+}
+
 static void
 test_keygen(void **state)
 {
@@ -404,6 +428,7 @@ main(void)
         TEST(test_core_unavailable),
         TEST(test_issued),
         TEST(test_refused_and_pending),
+        TEST(test_challenge),
         TEST(test_keygen),
         TEST(test_only_libest_gets_lines),
         TEST(test_unreadable_reply),

@@ -185,7 +185,9 @@ test_refusals(void **state)
     expect("POST /est/enroll" REST "Content-Type: application/pkcs10\r\n"
            "Content-Length: 9\r\n\r\n",
            "HTTP/1.1 413", "");
-    expect("GET /cert" REST "\r\n", "HTTP/1.1 401", "");
+    /* no certificate, and none that HTTP could ask for */
+    expect("GET /cert" REST "\r\n", "HTTP/1.1 403", "");
+    assert_null(strstr(ask("GET /cert" REST "\r\n"), "WWW-Authenticate"));
     expect("GET /any" REST "Authorization: Basic eDp5\r\n\r\n", "HTTP/1.1 403",
            "");
     expect("GET /busy" REST "\r\n", "HTTP/1.1 503", "Retry-After: 1\r\n");
