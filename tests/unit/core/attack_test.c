@@ -329,6 +329,51 @@ test_ipv6_counts_by_network(void **state)
     expect(BV_OK, &r);
 }
 
+/* Many addresses are no way to guess one device's code. */
+static void
+test_guesses_count_by_device(void **state)
+{
+    char secret[64], other[64];
+    bv_auto(key) struct key *key = fixture_key();
+    f.config.failures_per_minute = 3;
+    fixture_token(&f, "d1", NULL, 1, secret);
+    fixture_token(&f, "d2", NULL, 1, other);
+    for (int i = 0; i < 3; i++) {
+        struct core_request wrong = with_secret(key, "d1", "WRONG");
+        wrong.user = SPAN_LIT("d1");
+        (void)snprintf(wrong.peer, sizeof wrong.peer, "198.51.100.%d", i + 1);
+        expect(BV_E_UNAUTHENTICATED, &wrong);
+    }
+    struct core_request r = with_secret(key, "d1", secret);
+    r.user = SPAN_LIT("d1");
+    strcpy(r.peer, "203.0.113.1"); /* where nobody has guessed */
+    expect(BV_E_RATE_LIMITED, &r);
+    assert_int_equal(f.reply.retry_after, 60);
+    r = with_secret(key, "d2", other); /* another device is not shut out */
+    r.user = SPAN_LIT("d2");
+    expect(BV_OK, &r);
+    bv_auto(key) struct key *own = fixture_key();
+    fixture_time += 61;
+    r = with_secret(own, "d1", secret);
+    r.user = SPAN_LIT("d1");
+    expect(BV_OK, &r);
+}
+
+/* A device's good certificate proves the old key, not the new one. */
+static void
+test_renewal_proves_the_new_key(void **state)
+{
+    uint8_t der[2048];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *next = fixture_key();
+    struct span own = enrolled(key, "d1", der, sizeof der);
+    struct core_request r = with_own(CORE_REENROLL, next, "d1", own);
+    csr_buf[r.csr.len - 3] ^= 1; /* inside the signature */
+    expect(BV_E_BAD_SIGNATURE, &r);
+    r = with_own(CORE_REENROLL, next, "d1", own);
+    expect(BV_OK, &r);
+}
+
 /* An approval is for one key: another one waits for its own, and the same
  * request does not pass twice. */
 static void
@@ -467,6 +512,8 @@ main(void)
         T(test_queue_is_not_one_clients),
         T(test_queue_has_shares),
         T(test_ipv6_counts_by_network),
+        T(test_guesses_count_by_device),
+        T(test_renewal_proves_the_new_key),
         T(test_approval_is_not_reusable),
         T(test_our_faults_do_not_count),
         T(test_ca_that_may_not_sign),
