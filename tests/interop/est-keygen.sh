@@ -26,7 +26,13 @@ profile "signing" {
     server-keygen = "true"
     subject-key-id = "true"
 }
+profile "approved" {
+    server-keygen = "true"
+    server-keygen-plain = "true"
+    approval = "true"
+}
 label "clear" { profile = clear }
+label "approved" { profile = approved }
 label "wrapped" { profile = wrapped }
 label "rsa" { profile = rsa }
 label "signing" { profile = signing }'
@@ -92,6 +98,20 @@ equal "without a credential: 401" 401 "$status"
 ask w0 some wrapped -- --user "w0:$(token --device w0)"
 equal "in clear where the profile does not allow it: 403" 403 "$status"
 check "the reason says encrypted" grep -q encrypted <(reason)
+
+# --- an operator decides ---
+wait_code=$(token --device p1)
+ask p1 some approved -- --user "p1:$wait_code"
+equal "202 while it waits" 202 "$status"
+check "when to come back" grep -qi '^Retry-After: [0-9]' "$work/head"
+refuse "no key yet" grep -q pkcs8 "$work/answer"
+check "an operator approves" brevet device approve p1
+ask p1 some approved -- --user "p1:$wait_code"
+equal "then key and certificate" 200 "$status"
+check "two parts" take
+check "the key is the certificate's" matches -inform DER -in "$work/parts/key.der"
+ask p1 some approved -- --user "p1:$wait_code"
+check "once: a key is not handed out again ($status)" test "$status" = 401
 
 # --- wrapped for an elliptic curve key ---
 new_csr w1
