@@ -411,8 +411,6 @@ sync_map(struct core *core, int64_t now)
     prune_changes(core);
 }
 
-#define STEP_BACK 60 /* seconds; less is a clock being adjusted */
-
 /* What was planned by a wrong clock is planned anew. */
 static void
 plan_again(struct core *core, int64_t now)

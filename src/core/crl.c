@@ -30,6 +30,7 @@ struct making {
     uint64_t seen; /* the last status change there was when it was made */
     unsigned tries;
     uint64_t turn; /* issuer.crl_begun */
+    bool mend;     /* the last one was by a wrong clock: see crl.h */
     struct crl_file file;
 };
 
@@ -46,6 +47,29 @@ publishes(const struct issuer *issuer)
 }
 
 /* --- the schedule --- */
+
+bool
+crl_is_ahead(const struct issuer *issuer, int64_t now)
+{
+    return issuer->crl_this > now + STEP_BACK;
+}
+
+int64_t
+crl_next_update(const struct issuer *issuer, int64_t now)
+{
+    int64_t next = now + or_default(issuer->config->crl_life, LIFE_DEFAULT);
+    /* RFC 5280 5.1.2.5: never earlier than an earlier CRL promised. */
+    return next < issuer->crl_next && !crl_is_ahead(issuer, now)
+               ? issuer->crl_next
+               : next;
+}
+
+int64_t
+crl_prune_before(const struct issuer *issuer, int64_t now)
+{
+    int64_t shown = issuer->crl_prune_before;
+    return shown > now + STEP_BACK ? 0 : shown;
+}
 
 /* Which status changes the newest CRL has seen: kept in meta, one row a CA. */
 static void
@@ -118,7 +142,8 @@ crl_open(struct core *core, struct issuer *issuer)
     /* The published one serves on when it is the recorded one and lists all
      * that has happened; otherwise one is made now. */
     issuer->crl_due = core_now(core);
-    if (err == BV_OK && recorded && has_seen_all(core, issuer->id))
+    if (err == BV_OK && recorded && has_seen_all(core, issuer->id) &&
+        !crl_is_ahead(issuer, core_now(core)))
         issuer->crl_due = row.this_update +
                           or_default(issuer->config->crl_every, EVERY_DEFAULT);
     return BV_OK;
@@ -302,10 +327,7 @@ begin(struct core *core, const struct issuer *issuer, struct making *m,
     struct crl_file *f = &m->file;
     m->now = f->this_update = now;
     m->seen = core->mark.change;
-    /* RFC 5280 5.1.2.5: never earlier than an earlier CRL promised. */
-    f->next_update = now + or_default(issuer->config->crl_life, LIFE_DEFAULT);
-    if (f->next_update < issuer->crl_next)
-        f->next_update = issuer->crl_next;
+    f->next_update = crl_next_update(issuer, now);
     return crl_file_begin(f, &issuer->cert, entries_len);
 }
 
@@ -326,11 +348,29 @@ drop_stale(struct core *core, const struct crl_file *f)
     return err;
 }
 
+/* What a CRL of the future let go is listed again. */
+static enum bv_err
+mend(struct core *core, const struct issuer *issuer, struct making *m)
+{
+    BV_TRY(batch_begin(core));
+    enum bv_err err =
+        core->store->revoked_mend(core->store->ctx, issuer->id, m->now);
+    if (err != BV_OK) {
+        batch_fail(core, err);
+        return err;
+    }
+    BV_TRY(batch_commit(core));
+    m->mend = false;
+    return begin(core, issuer, m, guess_entries_len(issuer));
+}
+
 static enum bv_err
 make_piece(struct core *core, struct job *job, const struct issuer *issuer)
 {
     struct making *m = job->extra;
     bool more;
+    if (m->mend)
+        BV_TRY(mend(core, issuer, m));
     enum bv_err err = crl_file_step(&m->file, &issuer->cert, &more);
     if (err == BV_E_BUSY && m->tries++ < TRIES_MAX) /* a wrong guess */
         err = begin(core, issuer, m, m->file.entries_len);
@@ -358,6 +398,7 @@ crl_piece(struct core *core, struct job *job)
 static struct job *
 new_job(const struct core *core, const struct issuer *issuer)
 {
+    int64_t now = core_now(core);
     struct job *job = job_new();
     struct making *m = calloc(1, sizeof *m);
     if (job == NULL || m == NULL) {
@@ -370,7 +411,8 @@ new_job(const struct core *core, const struct issuer *issuer)
     f->store = core->store;
     f->issuer = issuer->id;
     f->number = issuer->crl_number + 1;
-    f->prune_before = issuer->crl_prune_before;
+    f->prune_before = crl_prune_before(issuer, now);
+    m->mend = crl_is_ahead(issuer, now);
     f->sig = alg_sig_of_key(issuer->cert.spki.alg);
     (void)snprintf(f->path, sizeof f->path, "%s.new", issuer->config->crl_path);
     job->extra = m;

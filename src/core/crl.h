@@ -8,6 +8,13 @@
  * entry goes away only after a CRL made past its notAfter listed it (RFC
  * 5280 3.3).
  *
+ * A CRL made by a clock that was ahead, and has been put back since, was in
+ * force for nobody. So nothing counts as shown by it, what was dropped on its
+ * account is listed again, and its nextUpdate is no promise: the next CRL, made
+ * at once, runs from the right time. (RFC 5280 5.1.2.5 would have nextUpdate
+ * never go back; but an old CRL good for as long as the clock was wrong would
+ * hide every revocation after it from whoever is shown no other.)
+ *
  * How: core/crl_file writes what is revoked at one moment to PATH.new and
  * hashes it, in pieces between which requests are served (core/piece); the
  * signer signs the hash, the file is completed, synced and checked, its row and
@@ -35,6 +42,13 @@ enum bv_err crl_start(struct core *core, struct issuer *issuer) BV_CHECKED;
 /* crl_is_late: less than a third of the time to nextUpdate is left, also of an
  * offline CA's; crl_tick logs it once a day, brevet status shows it. */
 bool crl_is_late(const struct issuer *issuer, int64_t now);
+/* crl_is_ahead: the last CRL is of a time that has not come: the clock that
+ * made it was ahead. */
+bool crl_is_ahead(const struct issuer *issuer, int64_t now);
+/* What stands in a CRL made now: its nextUpdate, and how long ago a certificate
+ * must have ended for its entry to be left out. */
+int64_t crl_next_update(const struct issuer *issuer, int64_t now);
+int64_t crl_prune_before(const struct issuer *issuer, int64_t now);
 /* crl_tick starts what is due and returns when to come again (Unix s). */
 int64_t crl_tick(struct core *core, int64_t now);
 

@@ -4,11 +4,11 @@
 
 #include "base/log.h"
 #include "core/batch.h"
+#include "core/crl.h"
 #include "core/infra.h"
 #include "pki/digest.h"
 #include "wire/crl.h"
 
-#define LIFE_DEFAULT INT64_C(604800)
 /* A clock elsewhere may go fast by this much. */
 #define SKEW 86400
 
@@ -30,7 +30,7 @@ each_revoked(struct core *core, const struct issuer *issuer,
 /* --- what is to be signed --- */
 
 struct list {
-    const struct issuer *issuer;
+    int64_t prune_before;
     struct sink entries;
 };
 
@@ -40,7 +40,7 @@ add_entry(void *user, const struct store_revoked *row)
     struct list *list = user;
     const struct crl_entry entry = {row->serial, row->at, row->reason};
     /* RFC 5280 3.3: once beyond its end it need not be listed any more. */
-    if (row->not_after < list->issuer->crl_prune_before)
+    if (row->not_after < list->prune_before)
         return BV_OK;
     crl_put_entry(&list->entries, &entry);
     return list->entries.failed ? BV_E_TOO_LARGE : BV_OK;
@@ -49,14 +49,12 @@ add_entry(void *user, const struct store_revoked *row)
 static struct crl_head
 head_of(struct core *core, const struct issuer *issuer)
 {
-    int64_t now = core_now(core), life = issuer->config->crl_life;
-    int64_t next = now + (life > 0 ? life : LIFE_DEFAULT);
+    int64_t now = core_now(core);
     return (struct crl_head){
         .issuer = issuer->cert.subject,
         .sig = alg_sig_of_key(issuer->cert.spki.alg),
         .this_update = now,
-        /* RFC 5280 5.1.2.5 */
-        .next_update = next < issuer->crl_next ? issuer->crl_next : next,
+        .next_update = crl_next_update(issuer, now),
         .key_id = issuer->cert.ski,
         .number = issuer->crl_number + 1,
     };
@@ -69,7 +67,8 @@ crl_brought_tbs(struct core *core, struct issuer *issuer, struct sink *out)
     struct span whole;
     if (buf == NULL)
         return BV_E_NO_MEMORY;
-    struct list list = {issuer, sink_of(buf, CRL_BROUGHT_MAX)};
+    struct list list = {crl_prune_before(issuer, core_now(core)),
+                        sink_of(buf, CRL_BROUGHT_MAX)};
     const struct crl_head head = head_of(core, issuer);
     BV_TRY(each_revoked(core, issuer, add_entry, &list));
     crl_put_start(out, &head, list.entries.len);

@@ -11,6 +11,8 @@
 #include "proc/statusmap.h"
 #include "wire/cert.h"
 
+#define STEP_BACK 60 /* seconds; less is a clock being adjusted */
+
 /* One CA at run time. */
 struct issuer {
     const struct core_ca *config;

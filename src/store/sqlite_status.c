@@ -164,6 +164,17 @@ revoked_prune(void *ctx, uint8_t issuer, uint64_t first, uint64_t last,
 }
 
 static enum bv_err
+revoked_mend(void *ctx, uint8_t issuer, int64_t from)
+{
+    struct sqlite_query sqlite_auto q = {0};
+
+    BV_TRY(sqlite_query_write(ctx, SQL_REVOKED_MEND, &q));
+    sqlite_query_int(&q, 1, issuer);
+    sqlite_query_int(&q, 2, from);
+    return sqlite_query_run(&q);
+}
+
+static enum bv_err
 crl_last(void *ctx, uint8_t issuer, struct store_crl *ret_row)
 {
     struct sqlite *s = ctx;
@@ -273,6 +284,7 @@ sqlite_status_fill(struct store *store)
     store->changes_since = changes_since;
     store->changes_prune = changes_prune;
     store->revoked_prune = revoked_prune;
+    store->revoked_mend = revoked_mend;
     store->crl_last = crl_last;
     store->crl_put = crl_put;
     store->issuer_put = issuer_put;

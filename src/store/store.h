@@ -235,6 +235,11 @@ struct store {
     enum bv_err (*revoked_prune)(void *ctx, uint8_t issuer, uint64_t first,
                                  uint64_t last, int64_t before);
 
+    /* revoked_mend puts back the entries that are missing of the issuer's
+     * certificates that end at or after the time; O(certificates that do) of an
+     * index */
+    enum bv_err (*revoked_mend)(void *ctx, uint8_t issuer, int64_t from);
+
     enum bv_err (*token_put)(void *ctx, const struct store_token *row,
                              int64_t *ret_id); /* id 0: insert, else update */
     enum bv_err (*token_find)(void *ctx, struct span hash, store_token_fn *fn,

@@ -45,7 +45,8 @@ count(const char *request, const char *what)
     return num;
 }
 
-#define LIST "{\"verb\":\"cert.list\",\"args\":{}}"
+#define PUBLISH "{\"verb\":\"crl.publish\",\"args\":{}}"
+#define LIST    "{\"verb\":\"cert.list\",\"args\":{}}"
 
 static struct core_request
 enrolment(struct key *key, const char *cn)
@@ -135,6 +136,97 @@ test_clock_put_back(void **state)
     ticks(4);
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
           "grep -qx 'crlNumber=0x02'");
+}
+
+/* A certificate of this life, enrolled and revoked. */
+static void
+revoked(int64_t lifetime)
+{
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_profile(&f, "device")->lifetime = lifetime;
+    struct core_request r = enrolment(key, "d1");
+    assert_int_equal(fixture_run(&f, &r), BV_OK);
+    assert_non_null(strstr(
+        fixture_admin(
+            &f, "{\"verb\":\"cert.revoke\",\"args\":{\"device\":\"d1\"}}"),
+        "\"changed\":1"));
+}
+
+/* The clock goes ahead for so many CRLs, a day apart. */
+static void
+ahead(int64_t by, unsigned num)
+{
+    fixture_time += by;
+    for (unsigned i = 0; i < num; i++) {
+        ticks(4);
+        fixture_time += 86400;
+    }
+}
+
+#define LISTED(num)                                                            \
+    SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "              \
+          "test $(grep -c 'Serial Number:') = " num)
+
+/* nextUpdate is in so many seconds. */
+static void
+next_update_in(int64_t seconds)
+{
+    char command[200];
+    (void)snprintf(
+        command, sizeof command,
+        "test $(date +%%-s -d \"$(openssl crl -inform DER -in %%s/ca.crl "
+        "-noout -nextupdate | cut -d= -f2)\") = %lld",
+        (long long)(fixture_time + seconds));
+    SHELL(command);
+}
+
+/* RFC 5280 3.3 reckons by CRLs that somebody believed. */
+static void
+test_clock_ahead_lets_nobody_go(void **state)
+{
+    revoked(90 * 86400);
+    ticks(4);
+    LISTED("1");
+    ahead(100 * INT64_C(86400), 3); /* of these, the last lists none */
+    LISTED("0");
+    fixture_time = FIXTURE_NOW + 600;
+    ticks(1);
+    LISTED("0"); /* nothing is published until it is told which time is right */
+    assert_non_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"clock.trust\"}"), "\"ok\":true"));
+    (void)fixture_admin(&f, PUBLISH);
+    LISTED("1");
+    next_update_in(7 * 86400);
+    for (int day = 0; day < 3; day++) {
+        fixture_time += 86400;
+        ticks(4);
+        LISTED("1");
+        next_update_in(7 * 86400);
+    }
+}
+
+/* Hours are enough for a short life, and nobody is asked about them. The clock
+ * is put back while it is off, in the second turn. */
+static void
+test_clock_hours_ahead(void **state)
+{
+    revoked(5 * 3600);
+    ticks(4);
+    for (int turn = 0; turn < 2; turn++) {
+        fixture_time += 36000;
+        ticks(1);
+        (void)fixture_admin(&f, PUBLISH);
+        LISTED("1");
+        fixture_time += 60;
+        (void)fixture_admin(&f, PUBLISH);
+        LISTED("0");
+        fixture_time = FIXTURE_NOW + 600 * (turn + 1);
+        if (turn == 1)
+            fixture_reopen(&f);
+        ticks(4);
+        LISTED("1");
+        next_update_in(7 * 86400);
+    }
 }
 
 /* A revocation does not wait for the clock, and is not dated 1970. */
@@ -270,7 +362,8 @@ main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_revoked_own_is_replaced), T(test_short_life_is_lived),
-        T(test_clock_put_back),          T(test_revoked_without_a_clock),
+        T(test_clock_put_back),          T(test_clock_ahead_lets_nobody_go),
+        T(test_clock_hours_ahead),       T(test_revoked_without_a_clock),
         T(test_crl_that_cannot_appear),  T(test_failed_verb_fails_alone),
         T(test_our_conflict_is_ours),    T(test_damage_ends_it),
         T(test_lifetime_is_ahead),

@@ -381,6 +381,17 @@ walk_revoked(const struct store *s, uint8_t issuer, uint64_t *order)
 }
 
 static void
+mend_revoked(const struct store *s, int64_t from, uint64_t *ret_order)
+{
+    OK(s->begin(s->ctx));
+    OK(s->revoked_mend(s->ctx, 2, 0)); /* of none */
+    OK(s->revoked_mend(s->ctx, 1, from));
+    OK(s->commit(s->ctx));
+    *ret_order = 0;
+    walk_revoked(s, 1, ret_order);
+}
+
+static void
 change_status(const struct store *s, uint64_t seq, int reason)
 {
     uint64_t change;
@@ -483,6 +494,10 @@ test_status(void **state)
     order = 0;
     walk_revoked(&s, 1, &order);
     assert_int_equal(order, 4);
+    mend_revoked(&s, 301, &order);
+    assert_int_equal(order, 4);
+    mend_revoked(&s, 300, &order);
+    assert_int_equal(order, 304);
     s.close(s.ctx);
 }
 
