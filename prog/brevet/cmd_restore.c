@@ -237,13 +237,13 @@ event_of(const struct restore *r, enum audit_action action,
 /* --- what the backup does not know of --- */
 
 static enum bv_err
-note_kept(void *user, enum audit_action action, enum audit_object object,
-          const char *name, struct span serial)
+note_kept(void *user, const struct audit_event *act)
 {
     struct restore *r = user;
-    struct audit_event event = event_of(r, action, object);
-    event.object_id = span_str(name);
-    event.serial = serial;
+    struct audit_event event = event_of(r, act->action, act->object);
+    event.object_id = act->object_id;
+    event.serial = act->serial;
+    event.cert_sha256 = act->cert_sha256;
     event.detail = SPAN_LIT("made after the backup; from what was here");
     return audit_append(r->audit, &event, NULL);
 }
@@ -260,12 +260,13 @@ keep_from_map(struct restore *r)
     return BV_OK;
 }
 
-/* What both know, the map tells although the database cannot be read. */
+/* What both know, the map tells although the database cannot be read; and what
+ * the map cannot tell, the last CRLs do. */
 static enum bv_err
 keep_all(struct restore *r)
 {
     struct store old;
-    char problem[512];
+    char problem[512], crls[PATH_ROOM];
     r->kept =
         (struct restore_keep){.fresh = &r->store, .note = note_kept, .user = r};
     if (r->has_old &&
@@ -274,7 +275,9 @@ keep_all(struct restore *r)
         old.close(old.ctx);
         BV_TRY(err);
     }
-    return keep_from_map(r);
+    BV_TRY(keep_from_map(r));
+    (void)snprintf(crls, sizeof(crls), "%.4000s/crl", r->call->dir);
+    return r->kept.whole ? BV_OK : restore_keep_crls(&r->kept, crls, r->first);
 }
 
 /* --- numbers --- */
@@ -529,12 +532,15 @@ say_what_next(const struct restore *r)
         "those),\n"
         "  devices blocked since then are not, and of revocations make sure "
         "(brevet\n"
-        "  cert list --status revoked)\n";
+        "  cert list --status revoked; of certificates that are lost: the "
+        "CRL)\n";
     (void)printf(
         "restored %llu certificates; numbers go on at %llu\n"
         "kept of what was done after the backup: %u certificates revoked or "
-        "held,\n"
-        "  %u devices blocked, %u claim codes used or revoked\n"
+        "held\n"
+        "  (and %u that are lost, by their CRL), %u devices blocked, %u claim "
+        "codes used\n"
+        "  or revoked\n"
         "the database that was here is %s.old-*\n"
         "\n"
         "What to do next:\n"
@@ -544,8 +550,8 @@ say_what_next(const struct restore *r)
         "  devices enrol again\n"
         "%s",
         (unsigned long long)r->backup.certs, (unsigned long long)r->first,
-        r->kept.statuses, r->kept.devices, r->kept.tokens, r->db,
-        r->has_old ? "" : lost);
+        r->kept.statuses, r->kept.entries, r->kept.devices, r->kept.tokens,
+        r->db, r->has_old ? "" : lost);
 }
 
 static int
@@ -574,7 +580,8 @@ restore(const struct command_call *call)
         (void)printf("{\"certs\": %llu, \"next_seq\": %llu, "
                      "\"revocations_kept\": %u}\n",
                      (unsigned long long)r->backup.certs,
-                     (unsigned long long)r->first, r->kept.statuses);
+                     (unsigned long long)r->first,
+                     r->kept.statuses + r->kept.entries);
     else
         say_what_next(r);
     return COMMAND_OK;

@@ -66,18 +66,33 @@ put_change(struct sqlite *s, const struct status *cert, int reason, int64_t at,
 }
 
 static enum bv_err
-put_revoked(struct sqlite *s, const struct status *cert, int reason, int64_t at)
+write_revoked(struct sqlite *s, enum sqlite_sql sql, int64_t issuer,
+              const struct store_revoked *row)
 {
     struct sqlite_query sqlite_auto q = {0};
 
-    BV_TRY(sqlite_query_write(s, SQL_REVOKED_PUT, &q));
-    sqlite_query_int(&q, 1, cert->issuer);
-    sqlite_query_int(&q, 2, cert->seq);
-    sqlite_query_blob(&q, 3, span_of(cert->serial, cert->serial_len));
-    sqlite_query_int(&q, 4, reason);
-    sqlite_query_int(&q, 5, at);
-    sqlite_query_int(&q, 6, cert->not_after);
+    BV_TRY(sqlite_query_write(s, sql, &q));
+    sqlite_query_int(&q, 1, issuer);
+    sqlite_query_int(&q, 2, (int64_t)row->seq);
+    sqlite_query_blob(&q, 3, row->serial);
+    sqlite_query_int(&q, 4, row->reason);
+    sqlite_query_int(&q, 5, row->at);
+    sqlite_query_int(&q, 6, row->not_after);
     return sqlite_query_run(&q);
+}
+
+static enum bv_err
+put_revoked(struct sqlite *s, const struct status *cert, int reason, int64_t at)
+{
+    const struct store_revoked row = {
+        .seq = (uint64_t)cert->seq,
+        .serial = span_of(cert->serial, cert->serial_len),
+        .reason = reason,
+        .at = at,
+        .not_after = cert->not_after,
+    };
+
+    return write_revoked(s, SQL_REVOKED_PUT, cert->issuer, &row);
 }
 
 static enum bv_err
@@ -161,6 +176,14 @@ revoked_prune(void *ctx, uint8_t issuer, uint64_t first, uint64_t last,
     sqlite_query_int(&q, 3, (int64_t)last);
     sqlite_query_int(&q, 4, before);
     return sqlite_query_run(&q);
+}
+
+static enum bv_err
+revoked_put(void *ctx, uint8_t issuer, const struct store_revoked *row)
+{
+    if (row->seq == 0 || row->seq > INT64_MAX || row->serial.len == 0)
+        return BV_E_USAGE;
+    return write_revoked(ctx, SQL_REVOKED_ADD, issuer, row);
 }
 
 static enum bv_err
@@ -284,6 +307,7 @@ sqlite_status_fill(struct store *store)
     store->changes_since = changes_since;
     store->changes_prune = changes_prune;
     store->revoked_prune = revoked_prune;
+    store->revoked_put = revoked_put;
     store->revoked_mend = revoked_mend;
     store->crl_last = crl_last;
     store->crl_put = crl_put;

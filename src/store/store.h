@@ -235,6 +235,10 @@ struct store {
     enum bv_err (*revoked_prune)(void *ctx, uint8_t issuer, uint64_t first,
                                  uint64_t last, int64_t before);
 
+    /* revoked_put adds an entry to an issuer's CRLs alone, for a certificate
+     * that has no row; CONFLICT when there is one */
+    enum bv_err (*revoked_put)(void *ctx, uint8_t issuer,
+                               const struct store_revoked *row);
     /* revoked_mend puts back the entries that are missing of the issuer's
      * certificates that end at or after the time; O(certificates that do) of an
      * index */

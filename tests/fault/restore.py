@@ -135,7 +135,7 @@ def main():
     restore(brevet, copy)
     brevet.start()
     check(brevet, secret, before, after, numbers, number)
-    without_map(brevet, secret, copy)
+    without_map(brevet, secret, copy, before, after)
     damaged(brevet)
     for version in older():
         of_older_release(brevet, version)
@@ -174,11 +174,15 @@ def old_database_tells(brevet, copy):
     shutil.copy(db / "status.map", brevet.root / "kept.map")
     (db / "status.map").unlink()
     done = brevet.cli("restore", copy, "--accept-loss")
-    ok(done.returncode == 0 and "1 devices blocked, 3 claim codes" in done.stdout,
+    ok(done.returncode == 0 and "1 devices blocked, 3 claim codes" in " ".join(done.stdout.split()),
        "restored from the old database", (done.stdout or done.stderr)[:200])
     with contextlib.closing(sqlite3.connect(f"file:{db}/brevet.db?mode=ro", uri=True)) as there:
         one = lambda text: there.execute(text).fetchall()
-        ok(len(one("SELECT 1 FROM cert WHERE reason IS NOT NULL")) == 2, "it kept the revocation")
+        ok(len(one("SELECT 1 FROM cert WHERE reason IS NOT NULL")) == 3, "it kept the revocations")
+        ok(one("SELECT d.name FROM cert c JOIN device d ON c.device = d.id JOIN revoked r ON r.seq = c.seq"
+               " WHERE c.reason = 0 ORDER BY c.seq") == [("late-revoked",), ("lost-revoked",)],
+           "it kept the certificate that was revoked and is not in the backup")
+        ok(one("SELECT 1 FROM device WHERE name = 'lost-good'") == [], "it kept no other one")
         ok(one("SELECT name FROM device WHERE blocked") == [("early-good",)], "it kept the block")
         ok(one("SELECT uses_left, revoked FROM token WHERE device != '' ORDER BY id")
            == [(0, 0), (1, 1)], "it kept what happened to the claim codes")
@@ -204,6 +208,8 @@ def check(brevet, secret, before, after, numbers, number):
     ok(crl_number(brevet) > number, "restored: the CRL's number is higher",
        f"{crl_number(brevet)} > {number}")
     ok(before["late-revoked"].upper() in crl_text(brevet), "restored: the CRL keeps the later revocation")
+    ok(after["lost-revoked"].upper() in crl_text(brevet), "restored: the CRL keeps what was issued and revoked later")
+    ok(after["lost-good"].upper() not in crl_text(brevet), "restored: the CRL lists no other")
     for name, expected in (("early-good", "good"), ("early-revoked", "revoked"),
                            ("late-revoked", "revoked"), ("fresh-1", "good"),
                            ("lost-good", "unknown"), ("lost-revoked", "unknown")):
@@ -212,9 +218,10 @@ def check(brevet, secret, before, after, numbers, number):
         ok(told == expected, f"restored: {name} is {expected}", told)
 
 
-def without_map(brevet, secret, copy):
-    """Only the keys and the backup are left."""
+def without_map(brevet, secret, copy, before, after):
+    """Only the keys, the CRLs and the backup are left."""
     newest = max(row["seq"] for row in brevet.cli_json("cert", "list", "--device", "fresh-2")["rows"])
+    number = crl_number(brevet)
     brevet.stop()
     for path in (brevet.dir / "db").glob("brevet.db*"):
         path.unlink()
@@ -226,6 +233,12 @@ def without_map(brevet, secret, copy):
     done = brevet.cli("restore", copy)
     ok(done.returncode == 0, "only the backup is left: restored", done.stderr)
     brevet.start()
+    ok(until(lambda: crl_number(brevet) > number, 15), "only the backup is left: a new CRL")
+    listed = crl_text(brevet)
+    ok(all(serial.upper() in listed for serial in (before["late-revoked"], after["lost-revoked"])),
+       "only the backup is left: the CRL still lists what was revoked after it")
+    ok(listed.count("Serial Number:") == 3, "only the backup is left: … and no other")
+    ok(ocsp_status(brevet, "late-revoked") == "revoked", "only the backup is left: so says OCSP")
     issue(brevet, secret, ["alone"])
     seqs = [row["seq"] for row in brevet.cli_json("cert", "list", "--device", "alone")["rows"]]
     ok(min(seqs) > newest, "only the backup is left: numbers go far ahead", f"{min(seqs)} > {newest}")

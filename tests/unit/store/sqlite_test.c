@@ -498,6 +498,18 @@ test_status(void **state)
     assert_int_equal(order, 4);
     mend_revoked(&s, 300, &order);
     assert_int_equal(order, 304);
+    const struct store_revoked lost = {.seq = 7,
+                                       .serial =
+                                           SPAN_LIT("\x42sixteen octets.."),
+                                       .reason = 1,
+                                       .not_after = 700};
+    OK(s.begin(s.ctx));
+    OK(s.revoked_put(s.ctx, 1, &lost));
+    assert_int_equal(s.revoked_put(s.ctx, 1, &lost), BV_E_CONFLICT);
+    OK(s.commit(s.ctx));
+    order = 0;
+    walk_revoked(&s, 1, &order);
+    assert_int_equal(order, 30407);
     s.close(s.ctx);
 }
 
