@@ -530,17 +530,18 @@ say_what_next(const struct restore *r)
         "the\n"
         "  backup work again (brevet token list, and brevet token revoke "
         "those),\n"
-        "  devices blocked since then are not, and of revocations make sure "
-        "(brevet\n"
-        "  cert list --status revoked; of certificates that are lost: the "
-        "CRL)\n";
+        "  devices and keys blocked since then are not, and of revocations "
+        "make "
+        "sure\n"
+        "  (brevet cert list --status revoked; of certificates that are lost: "
+        "the CRL)\n";
     (void)printf(
         "restored %llu certificates; numbers go on at %llu\n"
         "kept of what was done after the backup: %u certificates revoked or "
         "held\n"
-        "  (and %u that are lost, by their CRL), %u devices blocked, %u claim "
-        "codes used\n"
-        "  or revoked\n"
+        "  (and %u that are lost, by their CRL), %u devices and %u keys "
+        "blocked,\n"
+        "  %u claim codes used or revoked\n"
         "the database that was here is %s.old-*\n"
         "\n"
         "What to do next:\n"
@@ -550,8 +551,8 @@ say_what_next(const struct restore *r)
         "  devices enrol again\n"
         "%s",
         (unsigned long long)r->backup.certs, (unsigned long long)r->first,
-        r->kept.statuses, r->kept.entries, r->kept.devices, r->kept.tokens,
-        r->db, r->has_old ? "" : lost);
+        r->kept.statuses, r->kept.entries, r->kept.devices, r->kept.keys,
+        r->kept.tokens, r->db, r->has_old ? "" : lost);
 }
 
 static int

@@ -359,6 +359,45 @@ read_entries(struct restore_keep *keep, const struct store *old, uint8_t id)
     return entries.page.err;
 }
 
+/* --- blocked keys --- */
+
+static enum bv_err
+block_key(struct restore_keep *keep, const struct store_key *row)
+{
+    const struct store *s = keep->fresh;
+    char why[256], name[2 * 32 + 1] = "";
+    struct sink hex = sink_of(name, sizeof(name) - 1);
+    size_t len = row->why.len < sizeof(why) ? row->why.len : sizeof(why) - 1;
+    bool blocked = false;
+    if (row->key_hash.len != 32)
+        return BV_OK; /* damaged */
+    BV_TRY(s->key_blocked(s->ctx, row->key_hash, &blocked));
+    if (blocked)
+        return BV_OK;
+    if (len > 0)
+        memcpy(why, row->why.data, len);
+    why[len] = '\0';
+    sink_hex(&hex, row->key_hash);
+    BV_TRY(s->key_block(s->ctx, row->key_hash, why, row->at));
+    keep->keys++;
+    return note(keep, AUDIT_KEY_BLOCK, AUDIT_OBJECT_KEY, name, SPAN_EMPTY);
+}
+
+static enum bv_err
+carry_key(void *user, const struct store_key *row)
+{
+    struct page *page = user;
+    return carried(page, 0, block_key(page->keep, row));
+}
+
+static enum bv_err
+read_keys(struct restore_keep *keep, const struct store *old)
+{
+    struct page page = {.keep = keep};
+    keep->whole &= old->key_each(old->ctx, carry_key, &page) == BV_OK;
+    return page.err;
+}
+
 /* --- all --- */
 
 static enum bv_err
@@ -386,6 +425,7 @@ restore_keep_old(struct restore_keep *keep, const struct store *old)
     keep->whole = old->issuer_each(old->ctx, carry_issuer, &page) == BV_OK;
     BV_TRY(page.err);
     BV_TRY(read_pages(keep, old));
+    BV_TRY(read_keys(keep, old));
     for (unsigned id = 1; id < 256; id++)
         if (keep->issuers[id] != 0)
             BV_TRY(read_entries(keep, old, (uint8_t)id));

@@ -13,7 +13,7 @@ struct restore_keep {
      * action, object, object_id, serial, cert_sha256 */
     enum bv_err (*note)(void *user, const struct audit_event *act);
     void *user;
-    unsigned statuses, devices, tokens; /* how many were carried */
+    unsigned statuses, devices, keys, tokens; /* how many were carried */
     unsigned entries;     /* revocations on a CRL whose certificates are lost */
     bool whole;           /* the old database told everything */
     uint8_t issuers[256]; /* of the old database: their ids in the fresh one */
@@ -27,10 +27,10 @@ enum bv_err restore_keep_status(struct restore_keep *keep, uint64_t seq,
  * does not know the entry alone is kept. issuer is the fresh database's. */
 enum bv_err restore_keep_entry(struct restore_keep *keep, uint8_t issuer,
                                const struct store_revoked *row) BV_CHECKED;
-/* restore_keep_old does it for every revoked certificate, blocked device and
- * revoked or used token of the old database, which may stop being readable at
- * any page: an error of its is not one. A certificate or device the backup does
- * not know comes with its row. */
+/* restore_keep_old does it for every revoked certificate, blocked device or
+ * key, and revoked or used token of the old database, which may stop being
+ * readable at any page: an error of its is not one. A certificate or device the
+ * backup does not know comes with its row. */
 enum bv_err restore_keep_old(struct restore_keep *keep,
                              const struct store *old) BV_CHECKED;
 /* restore_keep_crls does it for what the published CRLs in a folder list

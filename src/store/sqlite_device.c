@@ -125,6 +125,26 @@ key_blocked(void *ctx, struct span key_hash, bool *ret_blocked)
     return sqlite_query_row(&q, ret_blocked);
 }
 
+static enum bv_err
+key_each(void *ctx, store_key_fn *fn, void *user)
+{
+    struct sqlite_query sqlite_auto q = {0};
+
+    BV_TRY(sqlite_query_open(ctx, SQL_KEY_EACH, &q));
+    for (;;) {
+        bool got;
+        BV_TRY(sqlite_query_row(&q, &got));
+        if (!got)
+            return BV_OK;
+        const struct store_key row = {
+            .key_hash = sqlite_query_get_blob(&q, 0),
+            .why = sqlite_query_get_blob(&q, 1),
+            .at = sqlite_query_get_int(&q, 2),
+        };
+        BV_TRY(fn(user, &row));
+    }
+}
+
 void
 sqlite_device_fill(struct store *store)
 {
@@ -134,4 +154,5 @@ sqlite_device_fill(struct store *store)
     store->device_list = device_list;
     store->key_block = key_block;
     store->key_blocked = key_blocked;
+    store->key_each = key_each;
 }

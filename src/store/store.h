@@ -118,6 +118,12 @@ struct store_crl {
     uint8_t sha256[32]; /* of the published file; core/crl.c */
 };
 
+struct store_key {
+    struct span key_hash; /* 32 octets */
+    struct span why;      /* text */
+    int64_t at;
+};
+
 struct store_walk;
 
 struct store_cert_filter {
@@ -147,6 +153,7 @@ typedef enum bv_err store_issuer_fn(void *user, const struct store_issuer *row);
 typedef enum bv_err store_change_fn(void *user, const struct store_change *row);
 typedef enum bv_err store_revoked_fn(void *user,
                                      const struct store_revoked *row);
+typedef enum bv_err store_key_fn(void *user, const struct store_key *row);
 typedef enum bv_err store_bytes_fn(void *user, uint64_t index,
                                    struct span bytes);
 
@@ -273,6 +280,8 @@ struct store {
                              int64_t at);
     enum bv_err (*key_blocked)(void *ctx, struct span key_hash,
                                bool *ret_blocked);
+    /* key_each: every blocked one; O(rows) */
+    enum bv_err (*key_each)(void *ctx, store_key_fn *fn, void *user);
 
     /* the newest CRL of an issuer; NOT_FOUND when none was published. crl_put
      * drops what is STORE_CRLS_KEPT numbers older */

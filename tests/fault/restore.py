@@ -94,6 +94,9 @@ def killed_backup(brevet, secret):
     ok(again.returncode == 0, "… and the next backup succeeds", again.stderr)
 
 
+KEY = "5a" * 32
+
+
 def brevet_bin():
     from harness import BIN
     return BIN["brevet"]
@@ -123,6 +126,7 @@ def main():
     issue(brevet, codes[0]["secret"], ["once"])
     brevet.cli("token", "revoke", codes[1]["id"])
     brevet.cli("device", "block", "early-good")
+    brevet.cli("key", "block", KEY)
     brevet.cli("crl", "publish", "issuing")
     until(lambda: before["late-revoked"].upper() in crl_text(brevet), 15)
     numbers, number = sequence(brevet), crl_number(brevet)
@@ -174,7 +178,7 @@ def old_database_tells(brevet, copy):
     shutil.copy(db / "status.map", brevet.root / "kept.map")
     (db / "status.map").unlink()
     done = brevet.cli("restore", copy, "--accept-loss")
-    ok(done.returncode == 0 and "1 devices blocked, 3 claim codes" in " ".join(done.stdout.split()),
+    ok(done.returncode == 0 and "1 devices and 1 keys blocked, 3 claim codes" in " ".join(done.stdout.split()),
        "restored from the old database", (done.stdout or done.stderr)[:200])
     with contextlib.closing(sqlite3.connect(f"file:{db}/brevet.db?mode=ro", uri=True)) as there:
         one = lambda text: there.execute(text).fetchall()
@@ -184,6 +188,7 @@ def old_database_tells(brevet, copy):
            "it kept the certificate that was revoked and is not in the backup")
         ok(one("SELECT 1 FROM device WHERE name = 'lost-good'") == [], "it kept no other one")
         ok(one("SELECT name FROM device WHERE blocked") == [("early-good",)], "it kept the block")
+        ok((KEY.upper(),) in one("SELECT hex(key_hash) FROM blocked_key"), "it kept the blocked key")
         ok(one("SELECT uses_left, revoked FROM token WHERE device != '' ORDER BY id")
            == [(0, 0), (1, 1)], "it kept what happened to the claim codes")
     good, text = brevet.verify_audit()

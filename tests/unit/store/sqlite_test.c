@@ -726,6 +726,18 @@ test_pending(void **state)
 }
 
 static enum bv_err
+see_key(void *user, const struct store_key *row)
+{
+    bool *seen = user;
+    assert_false(*seen);
+    assert_int_equal(row->key_hash.len, 32);
+    assert_true(span_eq(row->why, SPAN_LIT("compromised")));
+    assert_int_equal(row->at, 5);
+    *seen = true;
+    return BV_OK;
+}
+
+static enum bv_err
 see_issuer(void *user, const struct store_issuer *row)
 {
     (void)snprintf(user, LIMIT_SHORT_NAME, "%s", row->name);
@@ -773,6 +785,9 @@ test_issuer_crl_key(void **state)
     OK(s.key_block(s.ctx, SPAN_ARRAY(hash), "compromised", 5));
     OK(s.key_block(s.ctx, SPAN_ARRAY(hash), "again", 6));
     OK(s.key_blocked(s.ctx, SPAN_ARRAY(hash), &blocked));
+    assert_true(blocked);
+    blocked = false;
+    OK(s.key_each(s.ctx, see_key, &blocked));
     assert_true(blocked);
     OK(s.commit(s.ctx));
     s.close(s.ctx);
