@@ -178,12 +178,11 @@ key_of_call(struct admin_call *call, uint8_t ret_hash[32])
 
 static enum bv_err
 change_one(struct admin_call *call, int reason,
-           const struct revoke_actor *actor, unsigned *ret_num)
+           const struct revoke_actor *actor, struct revoke_done *done)
 {
     uint64_t seq = 0;
-    bool changed = false;
     BV_TRY(seq_of_call(call, &seq));
-    enum bv_err err = revoke_cert(call->core, seq, reason, actor, &changed);
+    enum bv_err err = revoke_cert(call->core, seq, reason, actor, done);
     if (err == BV_E_CONFLICT)
         return admin_problem(call, err,
                              reason == REVOKE_RELEASE
@@ -194,22 +193,37 @@ change_one(struct admin_call *call, int reason,
         return admin_problem(call, err,
                              "a root, and what another CA issued, is not "
                              "revoked here: tell those who trust it");
-    BV_TRY(err);
-    *ret_num = changed;
-    return BV_OK;
+    return err;
 }
 
 static enum bv_err
 change_device(struct admin_call *call, const char *device, int reason,
-              const struct revoke_actor *actor, unsigned *ret_num)
+              const struct revoke_actor *actor, struct revoke_done *done)
 {
-    enum bv_err err = revoke_device(call->core, device, reason, actor, ret_num);
+    enum bv_err err = revoke_device(call->core, device, reason, actor, done);
     return err == BV_E_NOT_FOUND
                ? admin_problem(call, err,
                                "there is no such device, or it has no "
                                "certificate that is still valid or may "
                                "still renew itself")
                : err;
+}
+
+static json_t *
+done_json(const struct revoke_done *done)
+{
+    json_t *json = json_pack("{s:i}", "changed", (int)done->changed);
+    if (done->kept)
+        (void)json_object_set_new(
+            json, "note",
+            json_string("what was revoked already keeps its reason; the key is "
+                        "blocked"));
+    if (done->key_only)
+        (void)json_object_set_new(
+            json, "note",
+            json_string("this key has no certificate to revoke; it is "
+                        "blocked"));
+    return json;
 }
 
 static enum bv_err
@@ -219,16 +233,16 @@ change_status(struct admin_call *call, int reason)
                                        call->actor};
     const char *device = admin_text(call, "device");
     uint8_t key_hash[32];
-    unsigned num = 0;
+    struct revoke_done done = {0};
     if (device != NULL) {
-        BV_TRY(change_device(call, device, reason, &actor, &num));
+        BV_TRY(change_device(call, device, reason, &actor, &done));
     } else if (admin_text(call, "key") != NULL) {
         BV_TRY(key_of_call(call, key_hash));
-        BV_TRY(revoke_key(call->core, key_hash, reason, &actor, &num));
+        BV_TRY(revoke_key(call->core, key_hash, reason, &actor, &done));
     } else {
-        BV_TRY(change_one(call, reason, &actor, &num));
+        BV_TRY(change_one(call, reason, &actor, &done));
     }
-    call->result = json_pack("{s:i}", "changed", (int)num);
+    call->result = done_json(&done);
     return BV_OK;
 }
 

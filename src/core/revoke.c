@@ -159,9 +159,39 @@ change(struct core *core, const struct row *row, int reason,
     return BV_OK;
 }
 
+/* The key alone, with an entry of its own. serial: for which certificate. */
+static enum bv_err
+block_key(struct core *core, const uint8_t key_hash[32], struct span serial,
+          const struct revoke_actor *actor)
+{
+    const struct store *s = core->store;
+    uint8_t hex[64];
+    struct sink name = SINK_ARRAY(hex);
+    bool blocked = false;
+    BV_TRY(s->key_blocked(s->ctx, span_of(key_hash, 32), &blocked));
+    if (blocked)
+        return BV_OK;
+    sink_hex(&name, span_of(key_hash, 32));
+    const struct audit_event event = {
+        .action = AUDIT_KEY_BLOCK,
+        .actor = actor->actor,
+        .auth = actor->auth,
+        .object = AUDIT_OBJECT_KEY,
+        .outcome = AUDIT_OK,
+        .actor_id = span_str(actor->id),
+        .object_id = sink_view(&name),
+        .serial = serial,
+        .reason = SPAN_LIT("keyCompromise"),
+    };
+    BV_TRY(batch_begin(core));
+    BV_TRY(s->key_block(s->ctx, span_of(key_hash, 32), "keyCompromise",
+                        moment(core)));
+    return batch_audit(core, &event);
+}
+
 enum bv_err
 revoke_cert(struct core *core, uint64_t seq, int reason,
-            const struct revoke_actor *actor, bool *ret_changed)
+            const struct revoke_actor *actor, struct revoke_done *done)
 {
     struct row row;
     bool changed;
@@ -172,13 +202,18 @@ revoke_cert(struct core *core, uint64_t seq, int reason,
      * that it is not to be believed says nothing. */
     if (row.issuer == 0 || row.root)
         return BV_E_REFUSED;
-    BV_TRY(check_step(row.reason, reason, &changed));
-    if (changed) {
-        BV_TRY(batch_begin(core));
-        BV_TRY(change(core, &row, reason, actor));
+    enum bv_err err = check_step(row.reason, reason, &changed);
+    if (reason == KEY_COMPROMISE && row.reason >= 0 && row.reason != HOLD) {
+        done->kept |= changed;
+        return block_key(core, row.key_hash,
+                         span_of(row.serial, row.serial_len), actor);
     }
-    *ret_changed = changed;
-    return BV_OK;
+    BV_TRY(err);
+    if (!changed)
+        return BV_OK;
+    BV_TRY(batch_begin(core));
+    done->changed++;
+    return change(core, &row, reason, actor);
 }
 
 /* Numbers first, changes after: the store is not changed under a walk. */
@@ -235,19 +270,15 @@ collect(void *user, const struct store_cert *row)
  * batch. */
 static enum bv_err
 revoke_list(struct core *core, const struct list *list, int reason,
-            const struct revoke_actor *actor, unsigned *ret_num)
+            const struct revoke_actor *actor, struct revoke_done *done)
 {
-    unsigned num = 0, others = 0;
+    unsigned others = 0;
     for (size_t i = 0; i < list->num; i++) {
-        bool changed = false;
-        enum bv_err err =
-            revoke_cert(core, list->seqs[i], reason, actor, &changed);
+        enum bv_err err = revoke_cert(core, list->seqs[i], reason, actor, done);
         if (err != BV_OK && err != BV_E_CONFLICT && err != BV_E_REFUSED)
             return err;
-        num += changed;
         others += err == BV_E_REFUSED;
     }
-    *ret_num = num;
     if (list->num == 0)
         return BV_E_NOT_FOUND;
     return others == list->num ? BV_E_REFUSED : BV_OK;
@@ -273,27 +304,32 @@ list_device(struct core *core, int64_t device, struct list *list)
 
 enum bv_err
 revoke_device(struct core *core, const char *device, int reason,
-              const struct revoke_actor *actor, unsigned *ret_num)
+              const struct revoke_actor *actor, struct revoke_done *done)
 {
     struct store_device row;
     struct list list = {.core = core, .now = core_now(core)};
     BV_TRY(enroll_device_find(core, device, &row));
     enum bv_err err = list_device(core, row.id, &list);
     if (err == BV_OK)
-        err = revoke_list(core, &list, reason, actor, ret_num);
+        err = revoke_list(core, &list, reason, actor, done);
     free(list.seqs);
     return err;
 }
 
 enum bv_err
 revoke_key(struct core *core, const uint8_t key_hash[32], int reason,
-           const struct revoke_actor *actor, unsigned *ret_num)
+           const struct revoke_actor *actor, struct revoke_done *done)
 {
     struct list list = {.core = core, .now = core_now(core)};
     enum bv_err err = core->store->certs_of_key(
         core->store->ctx, span_of(key_hash, 32), collect, &list);
     if (err == BV_OK)
-        err = revoke_list(core, &list, reason, actor, ret_num);
+        err = revoke_list(core, &list, reason, actor, done);
     free(list.seqs);
-    return err;
+    if (reason != KEY_COMPROMISE)
+        return err;
+    if (err != BV_E_NOT_FOUND && err != BV_E_REFUSED)
+        BV_TRY(err);
+    done->key_only = err != BV_OK;
+    return block_key(core, key_hash, SPAN_EMPTY, actor);
 }

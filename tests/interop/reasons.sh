@@ -77,9 +77,16 @@ each each_revoke
 to=$(date +%s)
 each_other() { # RFC 5280 gives no way back; only a hold may become something else
     [ "$1" = certificateHold ] || refuse "$1 stays $1" brevet cert revoke "$(serial "$1")" \
-        --reason "$([ "$1" = superseded ] && echo keyCompromise || echo superseded)"
+        --reason "$([ "$1" = superseded ] && echo unspecified || echo superseded)"
 }
 each each_other
+# a key that turns out to be stolen later is blocked, whatever was told before
+check "superseded, then keyCompromise: changes nothing" changed 0 revoke "$(serial superseded)" --reason keyCompromise
+equal "… says that the key is blocked" "what was revoked already keeps its reason; the key is blocked" \
+    "$(brevet --json cert revoke --device superseded --reason keyCompromise | jq -r .note)"
+cp "$work/superseded.key" "$work/another.key"
+refuse "… and nobody is certified for it" enroll another
+check "… as the answer says" grep -qi "key" "$work/answer"
 for none in removeFromCRL 7 keycompromise ""; do
     refuse "\"$none\" is not a reason" brevet cert revoke "$(serial bystander)" --reason "$none"
 done

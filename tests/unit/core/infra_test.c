@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "pki/digest.h"
 #include "proc/statusmap.h"
 #include "store/sqlite.h"
 #include "wire/pem.h"
@@ -114,14 +115,80 @@ test_status_steps(void **state)
     assert_non_null(
         strstr(status("cert.show", serial, ""), "\"revoked_at\":1795000000"));
     assert_non_null(strstr(status("cert.release", serial, ""), "CONFLICT"));
-    assert_non_null(
-        strstr(status("cert.revoke", serial, "keyCompromise"), "CONFLICT"));
+    assert_non_null(strstr(
+        status("cert.revoke", serial, "cessationOfOperation"), "CONFLICT"));
     assert_non_null(
         strstr(status("cert.revoke", serial, "removeFromCRL"), "BAD_MESSAGE"));
     assert_non_null(
         strstr(status("cert.revoke", serial, "nonsense"), "BAD_MESSAGE"));
     assert_non_null(
         strstr(status("cert.revoke", "4200", "superseded"), "NOT_FOUND"));
+}
+
+/* The reason that was told stays; but the key is certified no more. */
+static void
+test_compromise_is_told_later(void **state)
+{
+    char serial[64], secret[64], request[300], hash[65] = {0};
+    static uint8_t csr_buf[4096];
+    bv_auto(key) struct key *key = fixture_key();
+    fixture_token(&f, NULL, "g", 5, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                                 sizeof csr_buf));
+    r.secret = span_str(secret);
+    assert_int_equal(fixture_run(&f, &r), BV_OK);
+    strcpy(serial, f.reply.serial);
+    assert_non_null(
+        strstr(status("cert.revoke", serial, "superseded"), "\"changed\":1"));
+    for (int i = 0; i < 2; i++) {
+        assert_non_null(strstr(status("cert.revoke", serial, "keyCompromise"),
+                               "\"changed\":0"));
+        assert_non_null(strstr(f.json, "keeps its reason; the key is blocked"));
+    }
+    assert_non_null(strstr(status("cert.show", serial, ""), "\"superseded\""));
+    (void)sscanf(strstr(f.json, "\"key_sha256\":"),
+                 "\"key_sha256\":\"%64[0-9a-f]", hash);
+    (void)fixture_admin(&f, "{\"verb\":\"audit.list\",\"args\":{\"last\":1}}");
+    assert_non_null(strstr(f.json, "key.block"));
+    assert_non_null(strstr(f.json, hash));
+    assert_non_null(strstr(f.json, serial));
+    r.csr =
+        fixture_csr(key, "d2", SPAN_EMPTY, SPAN_EMPTY, csr_buf, sizeof csr_buf);
+    assert_int_equal(fixture_run(&f, &r), BV_E_BAD_KEY);
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.revoke\",\"args\":{\"key\":\"%s\","
+                   "\"reason\":\"superseded\"}}",
+                   hash);
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":0"));
+    assert_null(strstr(f.json, "note"));
+}
+
+/* A key that was found before anybody enrolled with it. */
+static void
+test_compromised_key_alone(void **state)
+{
+    static const char compromised[] = "{\"verb\":\"cert.revoke\",\"args\":{"
+                                      "\"reason\":\"%s\",\"key\":\"%s\"}}";
+    char secret[64], request[300], hash[65] = {0};
+    uint8_t spki_buf[LIMIT_SPKI], digest[32];
+    static uint8_t csr_buf[4096];
+    struct sink spki = SINK_ARRAY(spki_buf), hex = sink_of(hash, 64);
+    bv_auto(key) struct key *key = fixture_key();
+    assert_int_equal(key_spki(key, &spki), BV_OK);
+    digest_sha256(sink_view(&spki), digest);
+    sink_hex(&hex, SPAN_ARRAY(digest));
+    (void)snprintf(request, sizeof request, compromised, "superseded", hash);
+    assert_non_null(strstr(fixture_admin(&f, request), "NOT_FOUND"));
+    (void)snprintf(request, sizeof request, compromised, "keyCompromise", hash);
+    assert_non_null(strstr(fixture_admin(&f, request), "\"changed\":0"));
+    assert_non_null(strstr(f.json, "it is blocked"));
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, SPAN_EMPTY, csr_buf,
+                                 sizeof csr_buf));
+    r.secret = span_str(secret);
+    assert_int_equal(fixture_run(&f, &r), BV_E_BAD_KEY);
 }
 
 static void
@@ -543,6 +610,8 @@ main(void)
         T(test_empty_crl),
         T(test_revoked_is_listed),
         T(test_status_steps),
+        T(test_compromise_is_told_later),
+        T(test_compromised_key_alone),
         T(test_numbers_increase),
         T(test_key_comes_back),
         T(test_late_crl_is_told),
