@@ -17,6 +17,9 @@
 #define CHILD_EXIT_HOPELESS 78
 /* The same of the signer: a sealed key does not open. */
 #define CHILD_EXIT_KEYS 79
+/* The same of core, at any time: its database is damaged. One that served is
+ * started once more, to check the whole of it. */
+#define CHILD_EXIT_DAMAGED 80
 
 enum child_state {
     CHILD_WAITING,  /* to be started at start_at */
@@ -33,6 +36,7 @@ struct child {
     enum child_state state;
     bool given; /* has been sent its files; later ones join it */
     bool ever_ready;
+    bool damaged; /* ended by CHILD_EXIT_DAMAGED before */
     unsigned starts;
     pid_t pid;
     struct channel *channel; /* NULL unless it runs */

@@ -276,6 +276,16 @@ check_weak_keys(struct host *h)
     }
 }
 
+/* A large one was not, when it was opened. */
+static void
+check_whole(struct host *h, const struct store *store)
+{
+    char problem[400] = "";
+    if (store->check(store->ctx, problem, sizeof(problem)) != BV_OK)
+        examine_error(h->e, "the database cannot be used: %s", problem);
+    store->close(store->ctx);
+}
+
 static void
 check_database(struct host *h)
 {
@@ -295,7 +305,7 @@ check_database(struct host *h)
                                sizeof(problem)) != BV_OK)
         examine_error(h->e, "the database cannot be used: %s", problem);
     else
-        store.close(store.ctx);
+        check_whole(h, &store);
 }
 
 void

@@ -438,12 +438,27 @@ say_end(const struct parent *p, const struct child *child, pid_t pid,
               child->index, (int)pid, how, number, why, again);
 }
 
-/* Only at a start: one that served before may do so again. */
+/* One that served is started once, to look at the whole database. */
+static bool
+is_damaged(struct child *child, int status)
+{
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != CHILD_EXIT_DAMAGED)
+        return false;
+    bool again = child->damaged;
+    child->damaged = true;
+    return again || child->ready_ms == 0;
+}
+
+/* Else only at a start: one that served before may do so again. */
 static const char *
-hopeless(const struct child *child, int status)
+hopeless(struct child *child, int status)
 {
     int number =
         WIFEXITED(status) && !child->ever_ready ? WEXITSTATUS(status) : 0;
+    if (is_damaged(child, status))
+        return "the database is damaged, or not the one that belongs here: the "
+               "lines above tell; keep the file for study, and put back the "
+               "last backup with brevet restore";
     if (number == CHILD_EXIT_KEYS)
         return "a key does not open: the passphrase is not the one it was "
                "sealed with, or its file is damaged; brevet check tells which";

@@ -96,6 +96,28 @@ open_store(struct deciding *d)
     return err;
 }
 
+/* A large database is not checked at a start: what core could not make sense of
+ * may be no more than a part of it. */
+static void
+say_whether_damaged(const struct deciding *d)
+{
+    char problem[400] = "";
+    if (d->store.check(d->store.ctx, problem, sizeof(problem)) != BV_OK)
+        log_error("the database was checked whole detail=\"%s\"", problem);
+}
+
+/* It served until now. If a restart finds the whole of it good, it may again.
+ */
+static void
+say_damaged(const struct deciding *d)
+{
+    log_error("the database is damaged: stop, keep the file for study, and put "
+              "back the last backup with brevet restore; now it is checked "
+              "whole, and if that agrees the server ends");
+    if (d->store.doubt(d->store.ctx) != BV_OK)
+        log_error("the next start cannot be told to check the database");
+}
+
 static enum bv_err
 open_core(struct deciding *d)
 {
@@ -116,6 +138,8 @@ open_core(struct deciding *d)
     if (err != BV_OK)
         log_error("core cannot start error=%s detail=\"%s\"", err_name(err),
                   problem);
+    if (err == BV_E_CORRUPT)
+        say_whether_damaged(d);
     return err;
 }
 
@@ -377,7 +401,7 @@ commit_when_due(struct deciding *d)
 {
     int64_t now = clock_mono_ms();
     if (!core_has_work(d->core))
-        return BV_OK;
+        return core_commit(d->core); /* which tells of damage found meanwhile */
     if (d->commit_by_ms == 0)
         d->commit_by_ms = now + GATHER_MS;
     if (signer_client_outstanding(&d->signer) > 0 && now < d->commit_by_ms)
@@ -458,11 +482,15 @@ close_all(struct deciding *d)
 }
 
 /* What a restart cannot mend: it would only hide it in a loop of restarts. */
-static bool
-is_hopeless(enum bv_err err)
+static int
+exit_status(enum bv_err err)
 {
-    return err == BV_E_CORRUPT || err == BV_E_BAD_CONFIG ||
-           err == BV_E_NOT_FOUND || err == BV_E_UNSUPPORTED;
+    if (err == BV_E_CORRUPT)
+        return CHILD_EXIT_DAMAGED;
+    return err == BV_E_BAD_CONFIG || err == BV_E_NOT_FOUND ||
+                   err == BV_E_UNSUPPORTED
+               ? CHILD_EXIT_HOPELESS
+               : 1;
 }
 
 int
@@ -473,14 +501,16 @@ role_core_run(struct role *role)
     if (err != BV_OK) {
         log_error("cannot open error=%s", err_name(err));
         close_all(&d);
-        return is_hopeless(err) ? CHILD_EXIT_HOPELESS : 1;
+        return exit_status(err);
     }
     err = from_parent(&d); /* what came together with START */
     while (err == BV_OK && !d.over)
         err = turn(&d);
+    if (err == BV_E_CORRUPT)
+        say_damaged(&d);
     close_all(&d);
     if (err == BV_OK || err == BV_E_CLOSED)
         return 0;
     log_error("stopped error=%s", err_name(err));
-    return 1;
+    return err == BV_E_CORRUPT ? CHILD_EXIT_DAMAGED : 1;
 }

@@ -11,6 +11,7 @@
 #include "core/crl.h"
 #include "core/crl_wait.h"
 #include "core/handle.h"
+#include "core/health.h"
 #include "core/infra.h"
 #include "core/issue.h"
 #include "core/job.h"
@@ -237,6 +238,9 @@ open_all(struct core *core, int *map_fd, char *ret_problem, size_t cap)
     for (size_t i = 0; i < core->num_issuers; i++)
         BV_TRY(crl_open(core, &core->issuers[i]));
     infra_open(core);
+    (void)snprintf(ret_problem, cap, "the database cannot be read through");
+    if (!core->calls.tool)
+        BV_TRY(health_start(core));
     ret_problem[0] = '\0';
     return BV_OK;
 }

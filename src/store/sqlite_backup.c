@@ -216,38 +216,6 @@ snapshot_drop(void *ctx)
     return unlink(path) == 0 || errno == ENOENT ? BV_OK : BV_E_IO;
 }
 
-enum bv_err
-sqlite_backup_check(sqlite3 *db, char *ret_problem, size_t cap)
-{
-    sqlite3_stmt *stmt = NULL;
-    enum bv_err err = BV_E_CORRUPT;
-    const char *found = "it cannot be read";
-
-    int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
-    if (rc == SQLITE_OK)
-        rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        found = (const char *)sqlite3_column_text(stmt, 0);
-    else
-        err = sqlite_query_err(db, rc);
-    if (found != NULL && strcmp(found, "ok") == 0)
-        err = BV_OK;
-    else
-        (void)snprintf(ret_problem, cap,
-                       "the database is damaged (%.200s): stop, keep the file "
-                       "for study, and put back the last backup with brevet "
-                       "restore",
-                       found == NULL ? "no memory" : found);
-    (void)sqlite3_finalize(stmt);
-    return err;
-}
-
-static enum bv_err
-check(void *ctx, char *ret_problem, size_t cap)
-{
-    return sqlite_backup_check(((struct sqlite *)ctx)->db, ret_problem, cap);
-}
-
 void
 sqlite_backup_fill(struct store *store)
 {
@@ -255,5 +223,4 @@ sqlite_backup_fill(struct store *store)
     store->snapshot_step = snapshot_step;
     store->snapshot_stop = snapshot_stop;
     store->snapshot_drop = snapshot_drop;
-    store->check = check;
 }

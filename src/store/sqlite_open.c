@@ -324,9 +324,14 @@ check_health(struct sqlite *s, const struct store *store,
         return BV_E_IO;
     if (!options->read_only)
         BV_TRY(note_boot(s, store, &boot));
-    if ((uint64_t)st.st_size >= limit && !(unclean && boot))
+    s->unread = (uint64_t)st.st_size >= limit && !(unclean && boot) &&
+                !sqlite_check_is_doubted(s);
+    if (s->unread)
         return BV_OK;
-    return sqlite_backup_check(s->db, problem.text, problem.cap);
+    BV_TRY(sqlite_check_whole(s->db, problem.text, problem.cap));
+    if (!options->read_only)
+        sqlite_check_believe(s);
+    return BV_OK;
 }
 
 static void
@@ -337,6 +342,7 @@ close_store(void *ctx)
     if (s == NULL)
         return;
     sqlite_backup_stop(s);
+    sqlite_check_stop(s);
     sqlite_query_forget(s);
     (void)sqlite3_close(s->db);
     if (s->lock_fd >= 0)
@@ -372,6 +378,7 @@ fill(struct store *store, struct sqlite *s)
     sqlite_audit_fill(store);
     sqlite_backup_fill(store);
     sqlite_cert_fill(store);
+    sqlite_check_fill(store);
     sqlite_device_fill(store);
     sqlite_status_fill(store);
     sqlite_token_fill(store);

@@ -36,7 +36,8 @@ enum sqlite_counter {
 #define SQLITE_PATH_MAX 4096
 #define SQLITE_BUSY_MS  5000 /* another process's recovery may hold us up */
 
-struct sqlite_copy; /* sqlite_backup.c */
+struct sqlite_copy;    /* sqlite_backup.c */
+struct sqlite_reading; /* sqlite_check.c */
 
 struct sqlite {
     sqlite3 *db;
@@ -49,6 +50,8 @@ struct sqlite {
     int64_t counter[SQLITE_COUNTERS_]; /* committed */
     int64_t delta[SQLITE_COUNTERS_];   /* of the open transaction */
     struct sqlite_copy *copy;          /* the snapshot under way */
+    bool unread;                       /* the start left the check out */
+    struct sqlite_reading *reading;    /* it is made up for */
 };
 
 struct sqlite_query {
@@ -103,6 +106,7 @@ void sqlite_fill(struct store *store);
 void sqlite_audit_fill(struct store *store);
 void sqlite_backup_fill(struct store *store);
 void sqlite_cert_fill(struct store *store);
+void sqlite_check_fill(struct store *store);
 void sqlite_device_fill(struct store *store);
 void sqlite_status_fill(struct store *store);
 void sqlite_token_fill(struct store *store);
@@ -110,9 +114,14 @@ void sqlite_walk_fill(struct store *store);
 
 /* sqlite_counters_load reads the table counter (sqlite.c). */
 enum bv_err sqlite_counters_load(struct sqlite *s) BV_CHECKED;
-/* sqlite_backup_check runs PRAGMA quick_check (sqlite_backup.c). */
-enum bv_err sqlite_backup_check(sqlite3 *db, char *ret_problem,
-                                size_t cap) BV_CHECKED;
+/* sqlite_check_whole runs PRAGMA quick_check; sqlite_check_stop gives up a
+ * reading through; sqlite_check_is_doubted: doubt was called since
+ * sqlite_check_believe (sqlite_check.c). */
+enum bv_err sqlite_check_whole(sqlite3 *db, char *ret_problem,
+                               size_t cap) BV_CHECKED;
+void sqlite_check_stop(struct sqlite *s);
+bool sqlite_check_is_doubted(const struct sqlite *s);
+void sqlite_check_believe(const struct sqlite *s);
 /* sqlite_backup_stop gives up a snapshot that is under way;
  * sqlite_backup_tidy removes what a killed snapshot left. */
 void sqlite_backup_stop(struct sqlite *s);

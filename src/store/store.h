@@ -328,6 +328,14 @@ struct store {
     enum bv_err (*snapshot_drop)(void *ctx);
     /* check is the quick integrity check done at start; O(pages) */
     enum bv_err (*check)(void *ctx, char *ret_problem, size_t cap);
+    /* check_step makes up for a check that opening left out because the
+     * database is large: it reads the next rows, for a millisecond or two, and
+     * tells whether there are more. CORRUPT: damage was found, it is over.
+     * Between two steps anything may be written. */
+    enum bv_err (*check_step)(void *ctx, bool *ret_more);
+    /* doubt: damage was met, so the next opening checks the whole database,
+     * however large it is */
+    enum bv_err (*doubt)(void *ctx);
     void (*close)(void *ctx);
 };
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 
-from harness import BIN, Brevet, cert_of, finish, new_csr, ok, run, until
+from harness import BIN, BUILD, Brevet, cert_of, finish, new_csr, ok, run, until
 
 
 def enroll_status(brevet, secret, name):
@@ -288,6 +288,69 @@ def damaged():
     brevet.stop()
 
 
+PAGE = 4096
+TABLE_LEAF, INDEX_LEAF = 0x0D, 0x0A  # the first octet of a page
+
+
+def pages_of(db, kind, octets=b""):
+    data = db.read_bytes()
+    return [at for at in range(PAGE, len(data), PAGE) if data[at] == kind and octets in data[at:at + PAGE]]
+
+
+def destroy(db, pages):
+    with open(db, "r+b") as f:
+        for at in pages:
+            f.seek(at)
+            f.write(os.urandom(PAGE))
+
+
+def ends_with_advice(brevet, what, ready):
+    """The server ends by itself, says what to do, and does not come again for ever."""
+    before = len(text_of(brevet))
+    checked = brevet.cli("check")
+    ok(checked.returncode == 1 and "damaged" in checked.stdout + checked.stderr,
+       f"{what}: brevet check says so", (checked.stdout + checked.stderr).strip()[-120:])
+    brevet.start(wait=False)
+    ended = until(lambda: brevet.daemon.poll() is not None, 60)
+    said = text_of(brevet)[before:]
+    lines = said.splitlines()
+    ok(ended and brevet.daemon.returncode == 1, f"{what}: the server ends")
+    ok(("now it is checked whole" in said) == ready, f"{what}: found {'while it serves' if ready else 'at the start'}")
+    ok("damaged" in lines[-1] and "brevet restore" in lines[-1], f"{what}: the last line says what to do", lines[-1])
+    ok(said.count("role ended role=core") <= 2, f"{what}: core was not started over and over",
+       str(said.count("role ended role=core")))
+    brevet.stop()
+
+
+def damaged_large():
+    """One page of a database that is too large to be checked at each start."""
+    brevet = Brevet()
+    brevet.start()
+    secret = brevet.token("--group", "dmg", "--uses", "100", "--expires", "1d")
+    brevet.stop()
+    db, copy = brevet.dir / "db/brevet.db", brevet.root / "copy.db"
+    origin = (brevet.dir / "ca/log.pub").read_text().split("+")[0]
+    run(BUILD / "tests/bench/fill", db, "1", origin, "10000", check=True)
+    run("sqlite3", db, "PRAGMA wal_checkpoint(TRUNCATE)", check=True)
+    ok(db.stat().st_size > 8 << 20, "large database", f"{db.stat().st_size} octets")
+    shutil.copy(db, copy)
+    serial = run("sqlite3", db, "SELECT hex(serial) FROM cert WHERE seq > 5000 LIMIT 1", check=True).stdout.strip()
+    leaf = pages_of(db, TABLE_LEAF, bytes.fromhex(serial))
+    ok(leaf, "large database: a page of certificates")
+    destroy(db, leaf[:1])
+    ends_with_advice(brevet, "large database, a damaged page", True)
+    shutil.copy(copy, db)
+    destroy(db, pages_of(db, INDEX_LEAF))
+    ends_with_advice(brevet, "large database, damaged indexes", False)
+    done = brevet.cli("restore", copy, "--accept-loss")
+    ok(done.returncode == 0, "large database: restored", done.stderr)
+    brevet.start()
+    ok(enroll_status(brevet, secret, "dmg-new") == 200, "large database: serves again")
+    ok(brevet.cli("check").returncode == 0, "large database: brevet check is content")
+    ok(not list(db.parent.glob("*.doubt")), "large database: nothing is left in doubt")
+    brevet.stop()
+
+
 if __name__ == "__main__":
     if os.geteuid() != 0:  # mounting needs a namespace of one's own
         os.execvp("unshare", ["unshare", "--user", "--map-root-user", "--mount",
@@ -298,4 +361,5 @@ if __name__ == "__main__":
     read_only()
     read_only_under_way()
     damaged()
+    damaged_large()
     finish()

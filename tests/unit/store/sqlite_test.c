@@ -918,6 +918,88 @@ test_two_owners(void **state)
     s.close(s.ctx);
 }
 
+/* As one that is too large to be checked at a start. */
+static enum bv_err
+open_large(struct store *ret)
+{
+    struct store_sqlite_options options = {.check_limit = 1};
+    return store_sqlite_open(path, &options, ret, problem, sizeof(problem));
+}
+
+static enum bv_err
+read_through(const struct store *s, unsigned *ret_steps)
+{
+    bool more = true;
+    for (*ret_steps = 0; more; (*ret_steps)++)
+        BV_TRY(s->check_step(s->ctx, &more));
+    return BV_OK;
+}
+
+/* swap_page exchanges the first octets of the page that holds the serial of
+ * certificate n with what is in buf. */
+static void
+swap_page(uint64_t n, uint8_t buf[64])
+{
+    static uint8_t file[4 << 20];
+    uint8_t serial[17] = {0x42}, key[32];
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    ssize_t len = read(fd, file, sizeof(file));
+    const uint8_t *at;
+    uint8_t was[64];
+
+    hash_of(key, 'k', n);
+    memcpy(serial + 1, key, 16);
+    assert_in_range(len, 4096, sizeof(file) - 1);
+    at = memmem(file, (size_t)len, serial, sizeof(serial));
+    assert_non_null(at);
+    off_t page = (at - file) / 4096 * 4096;
+    memcpy(was, file + page, sizeof(was));
+    assert_int_equal(pwrite(fd, buf, sizeof(was), page), sizeof(was));
+    memcpy(buf, was, sizeof(was));
+    (void)close(fd);
+}
+
+static void
+test_large_is_read_through(void **state)
+{
+    struct store s = open_store();
+    char doubt[128];
+    uint8_t buf[64] = {0xff};
+    unsigned steps;
+    bool more = true;
+
+    put_certs(&s, 1, 2000);
+    OK(s.check_step(s.ctx, &more)); /* a small one was checked */
+    assert_false(more);
+    s.close(s.ctx);
+    OK(open_large(&s));
+    OK(s.check_step(s.ctx, &more));
+    assert_true(more);
+    put_certs(&s, 2001, 2100); /* it blocks nobody */
+    OK(read_through(&s, &steps));
+    assert_in_range(steps, 8, 100);
+    s.close(s.ctx);
+
+    swap_page(1500, buf);
+    OK(open_large(&s)); /* a start sees nothing of it */
+    assert_int_equal(read_through(&s, &steps), BV_E_CORRUPT);
+    OK(s.check_step(s.ctx, &more));
+    assert_false(more);
+    OK(s.doubt(s.ctx));
+    s.close(s.ctx);
+    assert_int_equal(open_large(&s), BV_E_CORRUPT);
+    assert_non_null(strstr(problem, "brevet restore"));
+    assert_int_equal(open_large(&s), BV_E_CORRUPT); /* again and again */
+    swap_page(1500, buf);
+    (void)snprintf(doubt, sizeof(doubt), "%s.doubt", path);
+    assert_int_equal(access(doubt, F_OK), 0);
+    OK(open_large(&s));
+    assert_int_not_equal(access(doubt, F_OK), 0);
+    OK(read_through(&s, &steps));
+    assert_int_equal(steps, 1); /* it was checked whole */
+    s.close(s.ctx);
+}
+
 static void
 test_open_refusals(void **state)
 {
@@ -1605,6 +1687,7 @@ main(void)
         T(test_rollback),
         T(test_kill),
         T(test_two_owners),
+        T(test_large_is_read_through),
         T(test_open_refusals),
         T(test_migrate),
         T(test_changes_make_room),
