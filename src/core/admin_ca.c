@@ -187,7 +187,12 @@ put_cert(struct admin_call *call, enum audit_action act, uint64_t *ret_seq)
     if (act == AUDIT_CA_SIGN)
         BV_TRY(check_signed_key(call, &cert));
     BV_TRY(sequence_ensure(call->core));
-    return cas_put(call->core, der, call->actor, ret_seq);
+    enum bv_err err = cas_put(call->core, der, call->actor, ret_seq);
+    return err == BV_E_CONFLICT
+               ? admin_problem(call, err,
+                               "another certificate of its CA has this serial "
+                               "number: have it signed with a new one")
+               : err;
 }
 
 /* An act on CA keys or certificates that was done outside of core. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "core/batch.h"
 #include "core/sequence.h"
 #include "pki/digest.h"
@@ -97,23 +98,35 @@ issuer_of(const struct core *core, const struct cert *cert)
 }
 
 static enum bv_err
-ignore_row(void *user, const struct store_cert *row)
+same_serial(void *user, const struct store_cert *row)
 {
-    (void)user;
-    (void)row;
-    return BV_OK;
+    return span_eq(row->serial, *(const struct span *)user) ? BV_E_CONFLICT
+                                                            : BV_OK;
 }
 
-/* Its serial was made here, and its number has no row yet. */
-static bool
-is_our_number(struct core *core, struct span serial, uint64_t *ret_seq)
+/* check_serial: what a CA of ours signed must not have the serial number of
+ * another certificate of its (RFC 5280 4.1.2.2): CONFLICT. *ret_ours: its
+ * number was made here, and has no row yet. */
+static enum bv_err
+check_serial(struct core *core, uint8_t issuer, struct span serial,
+             uint64_t *ret_seq, bool *ret_ours)
 {
+    const struct store *s = core->store;
     struct store_counts counts;
-    return serial_open(core->serial, serial, ret_seq) == BV_OK &&
-           core->store->counts(core->store->ctx, &counts) == BV_OK &&
-           *ret_seq > 0 && *ret_seq < counts.next_seq &&
-           core->store->cert_find(core->store->ctx, *ret_seq, ignore_row,
-                                  NULL) == BV_E_NOT_FOUND;
+    bool found = false;
+    *ret_ours = false;
+    if (issuer == 0)
+        return BV_OK;
+    BV_TRY(s->counts(s->ctx, &counts));
+    if (serial_open(core->serial, serial, ret_seq) == BV_OK && *ret_seq > 0 &&
+        *ret_seq < counts.next_seq) {
+        enum bv_err err = s->cert_find(s->ctx, *ret_seq, same_serial, &serial);
+        *ret_ours = err == BV_E_NOT_FOUND;
+        if (err != BV_OK)
+            return *ret_ours ? BV_OK : err;
+    }
+    BV_TRY(s->cert_of_serial(s->ctx, issuer, serial, &found));
+    return found ? BV_E_CONFLICT : BV_OK;
 }
 
 static enum bv_err
@@ -166,7 +179,9 @@ put_row(struct core *core, const struct cert *cert, struct span der,
                    root          ? "root"
                    : cert->is_ca ? "intermediate"
                                  : "ocsp");
-    bool ours = row.issuer != 0 && is_our_number(core, cert->serial, &row.seq);
+    bool ours = false;
+    BV_TRY(check_serial(core, row.issuer, cert->serial, &row.seq, &ours));
+    BV_TRY(batch_begin(core));
     if (!ours)
         BV_TRY(sequence_take(core, &row.seq));
     BV_TRY(core->store->cert_put(core->store->ctx, &row));
@@ -185,21 +200,31 @@ cas_put(struct core *core, struct span der, const char *actor,
     BV_TRY(find_row(core, der, key_hash, ret_seq));
     if (*ret_seq != 0)
         return BV_OK;
-    BV_TRY(batch_begin(core));
     BV_TRY(put_row(core, &cert, der, key_hash, ret_seq));
     return log_cert(core, &cert, der, actor);
+}
+
+/* It is in use already, refused or not; its status is the other one's. */
+static enum bv_err
+register_one(struct core *core, struct issuer *issuer)
+{
+    BV_TRY(sequence_ensure(core));
+    enum bv_err err = cas_put(core, issuer->config->cert, NULL, &issuer->seq);
+    if (err != BV_E_CONFLICT)
+        return err;
+    log_error("a CA's certificate has the serial number of another one of its "
+              "issuer's and is not in the inventory: have it signed with a new "
+              "number ca=%s",
+              issuer->config->name);
+    return BV_OK;
 }
 
 enum bv_err
 cas_register(struct core *core)
 {
     enum bv_err err = BV_OK;
-    for (size_t i = 0; i < core->num_issuers && err == BV_OK; i++) {
-        struct issuer *issuer = &core->issuers[i];
-        err = sequence_ensure(core);
-        if (err == BV_OK)
-            err = cas_put(core, issuer->config->cert, NULL, &issuer->seq);
-    }
+    for (size_t i = 0; i < core->num_issuers && err == BV_OK; i++)
+        err = register_one(core, &core->issuers[i]);
     if (err == BV_OK)
         return batch_commit(core);
     batch_fail(core, err);

@@ -4,9 +4,11 @@
  *
  * A certificate whose serial number was made here (cas_serials, or a number
  * taken from the sequence) and whose issuer is one of our CAs has the row of
- * that number. One that somebody else issued gets a row for the inventory
- * only, with issuer 0: it is not ours to revoke, and its serial leads nowhere
- * in the status map. */
+ * that number. One with another number (signed where there was no database)
+ * gets the next free row: it is revoked by its key and listed on its issuer's
+ * CRL, but its serial leads nowhere in the status map, so OCSP says "unknown".
+ * One that somebody else issued gets a row for the inventory only, with issuer
+ * 0: it is not ours to revoke. */
 #ifndef BV_CORE_CAS_H
 #define BV_CORE_CAS_H
 
@@ -21,7 +23,9 @@ enum bv_err cas_serials(const struct store *store,
 
 /* cas_put adds a CA's certificate unless it is there, with its entry in the
  * log, in the open batch (sequence_ensure came before). actor: who brought it;
- * NULL: core found it in the configuration. *ret_seq is its row. */
+ * NULL: core found it in the configuration. *ret_seq is its row. CONFLICT, with
+ * nothing written: a CA of ours signed it with the serial number of another
+ * certificate. */
 enum bv_err cas_put(struct core *core, struct span der, const char *actor,
                     uint64_t *ret_seq) BV_CHECKED;
 

@@ -146,6 +146,17 @@ certs_of_key(void *ctx, struct span key_hash, store_cert_fn *fn, void *user)
     return each_cert(&q, fn, user);
 }
 
+static enum bv_err
+cert_of_serial(void *ctx, uint8_t issuer, struct span serial, bool *ret_found)
+{
+    struct sqlite_query sqlite_auto q = {0};
+
+    BV_TRY(sqlite_query_open(ctx, SQL_CERT_OF_SERIAL, &q));
+    sqlite_query_int(&q, 1, issuer);
+    sqlite_query_blob(&q, 2, serial);
+    return sqlite_query_row(&q, ret_found);
+}
+
 static enum sqlite_sql
 list_sql(const struct store_cert_filter *filter)
 {
@@ -289,6 +300,7 @@ sqlite_cert_fill(struct store *store)
     store->cert_find = cert_find;
     store->cert_of_request = cert_of_request;
     store->certs_of_key = certs_of_key;
+    store->cert_of_serial = cert_of_serial;
     store->cert_list = cert_list;
     store->cert_count_live = cert_count_live;
     store->cert_has_newer = cert_has_newer;

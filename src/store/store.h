@@ -201,6 +201,11 @@ struct store {
                                    void *user);
     enum bv_err (*certs_of_key)(void *ctx, struct span key_hash,
                                 store_cert_fn *fn, void *user);
+    /* cert_of_serial looks for a certificate of this issuer with this serial
+     * number, of whatever seq; O(certificates) of an index, and O(those of the
+     * issuer): not for every day */
+    enum bv_err (*cert_of_serial)(void *ctx, uint8_t issuer, struct span serial,
+                                  bool *ret_found);
     enum bv_err (*cert_list)(void *ctx, const struct store_cert_filter *filter,
                              store_cert_fn *fn, void *user);
     /* cert_count_live counts the device's certificates that are good or on

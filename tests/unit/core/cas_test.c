@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "core/ca.h"
 #include "pki/digest.h"
 #include "tests/unit/core/fixture.h"
 #include "wire/pem.h"
@@ -149,6 +150,89 @@ test_keys_that_no_ca_may_have(void **state)
     fixture_close(&f);
 }
 
+/* below is a CA certificate with this serial number. */
+static struct span
+below(struct span root, struct key *root_key, struct span serial, uint8_t *buf,
+      size_t cap)
+{
+    struct profile p;
+    uint8_t spki_buf[LIMIT_SPKI];
+    char problem[200] = "";
+    struct sink spki = SINK_ARRAY(spki_buf), out = sink_of(buf, cap);
+    bv_auto(key) struct key *key = fixture_key();
+    assert_int_equal(profile_default("intermediate", &p), BV_OK);
+    p.crldp = p.aia_issuer = p.aia_ocsp = false;
+    assert_int_equal(key_spki(key, &spki), BV_OK);
+    const struct ca_spec spec = {.profile = &p,
+                                 .cn = "Below",
+                                 .spki = sink_view(&spki),
+                                 .serial = serial,
+                                 .issuer_cert = root,
+                                 .issuer_key = root_key,
+                                 .now = FIXTURE_NOW - 86400};
+    enum bv_err err = ca_issue(&spec, &out, problem, sizeof problem);
+    if (err != BV_OK)
+        fail_msg("%s: %s", err_name(err), problem);
+    return sink_view(&out);
+}
+
+static struct span
+next_serial(struct fixture *f, uint8_t buf[SERIAL_LEN])
+{
+    size_t len;
+    char hex[40] = "";
+    (void)sscanf(fixture_admin(f, "{\"verb\":\"ca.number\"}"),
+                 "{\"ok\":true,\"result\":{\"serial\":\"%39[0-9a-f]", hex);
+    assert_int_equal(span_unhex(span_str(hex), buf, SERIAL_LEN, &len), BV_OK);
+    return span_of(buf, len);
+}
+
+/* RFC 5280 4.1.2.2: a vault that was given one number twice. */
+static void
+test_serial_twice(void **state)
+{
+    struct fixture f;
+    uint8_t root_buf[2048], one_buf[2048], two_buf[2048], made[SERIAL_LEN];
+    struct core_config more;
+    struct core_ca cas[3] = {0};
+    bv_auto(key) struct key *root_key = fixture_key();
+    fixture_open(&f);
+    struct span root = fixture_ca("root", "Our root", root_key, SPAN_EMPTY,
+                                  root_key, root_buf, sizeof root_buf);
+    more = f.config;
+    memcpy(cas, f.cas, sizeof f.cas);
+    strcpy(cas[1].name, "root");
+    cas[1].cert = root;
+    cas[1].offline = true;
+    more.cas = cas;
+    more.num_cas = 2;
+    assert_int_equal(core_reconfigure(f.core, &more), BV_OK);
+    const struct span serials[] = {next_serial(&f, made), SPAN_LIT("\x07")};
+    for (size_t i = 0; i < 2; i++) {
+        struct span one =
+            below(root, root_key, serials[i], one_buf, sizeof one_buf);
+        struct span two =
+            below(root, root_key, serials[i], two_buf, sizeof two_buf);
+        note(&f, one);
+        note(&f, one); /* the same once more is no other */
+        assert_non_null(strstr(note_of(&f, two), "CONFLICT"));
+        assert_non_null(strstr(f.json, "have it signed with a new one"));
+        assert_int_equal(rows_of(&f, two).num, 0);
+        assert_int_equal(rows_of(&f, one).num, 1);
+        /* one that is in use already stops nothing */
+        (void)snprintf(cas[2].name, sizeof cas[2].name, "below-%zu", i);
+        cas[2].cert = two;
+        cas[2].offline = true;
+        more.num_cas = 3;
+        assert_int_equal(core_reconfigure(f.core, &more), BV_OK);
+        assert_int_equal(rows_of(&f, two).num, 0);
+        more.num_cas = 2;
+        assert_int_equal(core_reconfigure(f.core, &more), BV_OK);
+    }
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+    fixture_close(&f);
+}
+
 /* One key, certified by a CA of ours and by another's: what is ours is revoked,
  * in whichever order they came. */
 static void
@@ -248,6 +332,7 @@ main(void)
         cmocka_unit_test(test_new_ca),
         cmocka_unit_test(test_keys_that_no_ca_may_have),
         cmocka_unit_test(test_revoke_a_key_that_others_certified),
+        cmocka_unit_test(test_serial_twice),
         cmocka_unit_test(test_serials),
         cmocka_unit_test(test_store_fails),
     };
