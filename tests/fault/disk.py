@@ -66,9 +66,13 @@ def disk_full():
     ok(brevet.http_get("/crl/issuing.crl")[0] == 200, "disk full: the CRL is served")
     revoked = brevet.cli("cert", "revoke", first)
     published = brevet.cli("crl", "publish", "issuing")
-    ok(revoked.returncode != 0 or published.returncode != 0 or crl_number(brevet) == number,
-       "disk full: what was not written is not reported as done",
-       f"revoke {revoked.returncode} {revoked.stderr.strip()[:80]}, publish {published.returncode}")
+    told = ocsp_status(brevet, keys / "before.crt")
+    ok(told == ("revoked" if revoked.returncode == 0 else "good"),
+       "disk full: a revocation is reported as what it is",
+       f"revoke {revoked.returncode} {revoked.stderr.strip()[:80]}, OCSP {told}")
+    ok(published.returncode != 0 or crl_number(brevet) > number,
+       "disk full: a CRL is reported as published only when it is",
+       f"publish {published.returncode} {published.stderr.strip()[:80]}")
     ok(crl_is_whole(brevet), "disk full: the published CRL is whole")
     ok(sorted(brevet.pids()) == pids, "disk full: no process died", str(pids))
     os.unlink(brevet.root / "ballast")
@@ -145,6 +149,13 @@ def crl_text(brevet):
 
 def crl_number(brevet):
     return int(re.search(r"CRL Number: *\n *(\w+)", crl_text(brevet)[1])[1], 0)
+
+
+def ocsp_status(brevet, cert):
+    done = run("openssl", "ocsp", "-issuer", brevet.dir / "ca/issuing.crt", "-cert", cert,
+               "-url", f"http://127.0.0.1:{brevet.http}/ocsp", "-CAfile", brevet.dir / "ca/root.crt")
+    found = re.search(r"\.crt: (\w+)", done.stdout)
+    return found[1] if found else (done.stdout + done.stderr)[-100:]
 
 
 def crl_is_whole(brevet):
