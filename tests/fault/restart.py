@@ -14,7 +14,9 @@ def crl_number(b):
 
 
 def num_certs(b):
-    return len(b.cli_json("cert", "list"))
+    listed = b.cli_json("cert", "list", "--limit", "1000")
+    assert listed["next"] is None  # one page is all
+    return len(listed["rows"])
 
 
 def kill(b, role):
@@ -35,7 +37,7 @@ def starts_make_nothing(b):
         ok(kill(b, "signer"), "signer came back")
         b.cli("status")
     ok(crl_number(b) == number != "", "no new CRL", crl_number(b))
-    ok(num_certs(b) == certs, "no new certificates", f"{certs} -> {num_certs(b)}")
+    ok(num_certs(b) == certs > 2, "no new certificates", f"{certs} -> {num_certs(b)}")
     ok((b.dir / "ca/ocsp-issuing.pem").read_bytes() == kept, "the same OCSP key")
     b.stop()
 
