@@ -12,7 +12,7 @@ import subprocess
 import threading
 
 
-from harness import Brevet, cert_of, finish, new_csr, ok, run, until
+from harness import BIN, BUILD, Brevet, cert_of, finish, new_csr, ok, run, until
 
 
 class Load(threading.Thread):
@@ -65,41 +65,70 @@ def sequence(brevet):
     return [row["seq"] for row in brevet.cli_json("cert", "list", "--limit", "1000")["rows"]]
 
 
-def killed_backup(brevet, secret):
-    """kill -9 of core while it copies: the same name is refused or made anew,
-    never taken for a backup."""
-    load = Load(brevet, secret, "bk")
+def killed_backup():
+    """kill -9, of core while it copies and of the command while it copies away:
+    what is left is no backup, or a whole one."""
+    brevet = Brevet()
+    brevet.start()
+    brevet.stop()
+    db = brevet.dir / "db"
+    origin = (brevet.dir / "ca/log.pub").read_text().split("+")[0]
+    run(BUILD / "tests/bench/fill", db / "brevet.db", "1", origin, "20000", check=True)
+    brevet.start()
+    load = Load(brevet, brevet.token("--group", "bk", "--uses", "100000", "--expires", "1d"), "bk")
     load.start()
-    left = 0
-    for n in range(8):
-        target = brevet.dir / f"db/torn-{n}.db"
-        asked = subprocess.Popen([brevet_bin(), "--dir", str(brevet.dir), "backup", str(target)],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until(lambda: target.exists() or asked.poll() is not None or list(target.parent.glob("torn*")), 5, 0)
-        core = brevet.roles().get("core")
-        if core and asked.poll() is None:
-            os.kill(core[0], signal.SIGKILL)
-        done = asked.wait(20) == 0
-        whole = target.exists() and brevet.cli("audit", "verify", "--db", target).returncode == 0
-        if done and not whole:
-            ok(False, "a backup reported as made is whole", str(target))
-        if target.exists() and not done and not whole:
-            refused = brevet.cli("restore", target)
-            left += refused.returncode == 0
-        until(lambda: brevet.cli("status").returncode == 0, 5)
+    rounds = [cut_short(brevet, n) for n in range(8)]
     load.over.set()
     load.join()
-    ok(left == 0, "kill -9 during a backup leaves nothing that restores")
-    again = brevet.cli("backup", brevet.dir / "db/after-kill.db")
-    ok(again.returncode == 0, "… and the next backup succeeds", again.stderr)
+    ok(all(who in rounds for who in ("core", "brevet")), "backups were cut short", str(rounds))
+    again = brevet.cli("backup", db / "after-kill.db")
+    ok(again.returncode == 0, "kill -9 during a backup: the next one succeeds", again.stderr)
+    ok(not list(db.glob("brevet.db.backup*")), "… and leaves no snapshot behind")
+    brevet.stop()
+    leftovers(brevet)
+
+
+def cut_short(brevet, n):
+    """Who was killed in the middle of it; None when it was too late."""
+    db = brevet.dir / "db"
+    target, core = db / f"torn-{n}.db", brevet.roles()["core"][0]
+    asked = subprocess.Popen([BIN["brevet"], "--dir", str(brevet.dir), "backup", str(target)],
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if n % 2:
+        begun = lambda: [f for f in db.glob(f"torn-{n}.db.*") if f.stat().st_size > 0]
+    else:
+        begun = lambda: list(db.glob("brevet.db.backup.new"))
+    until(lambda: begun() or asked.poll() is not None, 20, 0)
+    os.kill(asked.pid if n % 2 else core, signal.SIGKILL)
+    made = asked.wait(20) == 0
+    if not n % 2:
+        until(lambda: brevet.roles().get("core", [core])[0] != core and brevet.cli("status").returncode == 0, 10)
+    if made:
+        good = brevet.cli("audit", "verify", "--db", target)
+        ok(good.returncode == 0, "a backup reported as made is whole", (good.stdout + good.stderr)[:90])
+        return None
+    ok(not target.exists(), "a backup that was cut short has not got its name", target.name)
+    return "brevet" if n % 2 else "core"
+
+
+def leftovers(brevet):
+    """The server is stopped: whatever lies about restores when it is whole, and only then."""
+    db = brevet.dir / "db"
+    there = brevet.root / "there.db"
+    shutil.copy(db / "brevet.db", there)
+    for left in [*db.glob("torn-*.db.*"), db / "after-kill.db"]:
+        with contextlib.closing(sqlite3.connect(f"file:{left}?mode=ro&immutable=1", uri=True)) as it:
+            try:
+                whole = it.execute("PRAGMA quick_check").fetchone() == ("ok",)
+            except sqlite3.DatabaseError:
+                whole = False
+        done = brevet.cli("restore", left, "--accept-loss")
+        ok((done.returncode == 0) == whole, f"what a killed backup leaves: {'whole' if whole else 'refused'}",
+           f"{left.name} {done.stderr.strip()[-100:]}")
+        shutil.copy(there, db / "brevet.db")
 
 
 KEY = "5a" * 32
-
-
-def brevet_bin():
-    from harness import BIN
-    return BIN["brevet"]
 
 
 def main():
@@ -133,8 +162,6 @@ def main():
     refused = brevet.cli("restore", copy)
     ok(refused.returncode != 0 and "stop it" in refused.stderr, "refused while a daemon runs",
        refused.stderr.strip()[-120:])
-    killed_backup(brevet, secret)
-    numbers += sequence(brevet)
     brevet.stop()
     restore(brevet, copy)
     brevet.start()
@@ -145,6 +172,7 @@ def main():
         of_older_release(brevet, version)
     of_newer_release(brevet)
     moved_aside(brevet)
+    killed_backup()
     finish()
 
 
