@@ -17,13 +17,16 @@
 #define DAY      INT64_C(86400)
 #define TEXT_MAX 65536
 
-/* One CA with what is above it. */
+/* One CA with what is above it and beside it. */
 struct looked {
-    uint8_t memory[(1 + LIMIT_CHAIN) * LIMIT_CERT];
+    uint8_t memory[(1 + LIMIT_CHAIN + LIMIT_CROSS) * LIMIT_CERT];
     struct sink sink;
-    struct span der, chain[LIMIT_CHAIN];
-    size_t num_chain;
+    struct span der, chain[LIMIT_CHAIN], cross[LIMIT_CROSS];
+    size_t num_chain, num_cross;
 };
+
+/* What a device takes in one answer (BV_TRUST_MAX of the device library). */
+#define DEVICE_CERTS 8
 
 struct look {
     struct examine *e;
@@ -91,13 +94,16 @@ load(struct look *l, size_t i, struct looked *ca)
 {
     const struct config_ca *from = &l->config->ca_files[i];
     ca->sink = SINK_ARRAY(ca->memory);
-    ca->num_chain = 0;
+    ca->num_chain = ca->num_cross = 0;
     bool good = read_cert(l, from->certificate, &ca->sink, &ca->der);
     for (unsigned j = 0; j < from->num_chain; j++)
         if (read_cert(l, from->chain[j], &ca->sink, &ca->chain[ca->num_chain]))
             ca->num_chain++;
         else
             good = false;
+    for (unsigned j = 0; j < from->num_cross; j++)
+        if (read_cert(l, from->cross[j], &ca->sink, &ca->cross[ca->num_cross]))
+            ca->num_cross++;
     return good;
 }
 
@@ -250,6 +256,48 @@ check_ca(struct look *l, size_t i, struct looked *ca)
     check_crl(l, i);
 }
 
+/* --- what is told beside the chains --- */
+
+static bool
+is_told_ca(const struct look *l, const struct looked *all,
+           const struct cert *cert)
+{
+    static struct core_ca cas[CONFIG_CAS_MAX];
+    const struct core_config known = {.cas = cas,
+                                      .num_cas = l->config->core.num_cas};
+    for (size_t i = 0; i < known.num_cas; i++) {
+        cas[i] =
+            (struct core_ca){.cert = all[i].der, .num_chain = all[i].num_chain};
+        memcpy(cas[i].chain, all[i].chain, sizeof(cas[i].chain));
+    }
+    return core_config_is_ca(&known, cert);
+}
+
+static void
+check_cross(struct look *l, size_t i, const struct looked *all)
+{
+    const struct looked *ca = &all[i];
+    const char *name = l->config->cas[i].name;
+    char what[LIMIT_SHORT_NAME + 40];
+    struct cert cert;
+    for (size_t j = 0; j < ca->num_cross; j++) {
+        (void)snprintf(what, sizeof(what),
+                       "cross of ca \"%s\", certificate %zu", name, j + 1);
+        if (cert_parse(ca->cross[j], &cert) != BV_OK || !cert_may_sign(&cert)) {
+            examine_error(l->e, "%s is not a CA's", what);
+            continue;
+        }
+        check_dates(l, what, &cert);
+        if (!is_told_ca(l, all, &cert))
+            examine_error(l->e, "%s has the name or key of no CA here", what);
+    }
+    if (ca->num_cross > 0 && 1 + ca->num_chain + ca->num_cross > DEVICE_CERTS)
+        examine_warn(l->e,
+                     "ca \"%s\" with chain and cross is more than the %d "
+                     "certificates a device takes",
+                     name, DEVICE_CERTS);
+}
+
 /* --- the server's own certificate --- */
 
 static bool
@@ -340,9 +388,10 @@ void
 examine_cas(struct examine *e, const struct files *files)
 {
     struct look l = {e, files, files->config, clock_wall(), ""};
-    struct looked *ca = calloc(1, sizeof(*ca));
+    size_t num = files->config->core.num_cas;
+    struct looked *cas = calloc(num, sizeof(*cas));
     char problem[FILES_PROBLEM_MAX] = "";
-    if (ca == NULL)
+    if (cas == NULL)
         return;
     if (files->config->passphrase_from == CONFIG_SECRET_PROMPT)
         examine_warn(e, "the passphrase is typed in at the start: the keys "
@@ -356,10 +405,12 @@ examine_cas(struct examine *e, const struct files *files)
         examine_warn(e, "the passphrase is easily found by whoever gets hold "
                         "of a sealed key; change it (brevet passphrase "
                         "change): " SECRET_ADVICE);
-    for (size_t i = 0; i < files->config->core.num_cas; i++)
-        check_ca(&l, i, ca);
+    for (size_t i = 0; i < num; i++)
+        check_ca(&l, i, &cas[i]);
+    for (size_t i = 0; i < num; i++)
+        check_cross(&l, i, cas);
     check_log_key(&l);
     check_tls(&l);
     explicit_bzero(l.secret, sizeof(l.secret));
-    free(ca);
+    free(cas);
 }

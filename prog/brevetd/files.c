@@ -447,6 +447,11 @@ add_ca(const struct maker *m, size_t i)
         (void)snprintf(label, sizeof(label), "%s:%u", name, j);
         BV_TRY(add(m, "chain:", label, files->chain[j], false));
     }
+    for (unsigned j = 0; j < files->num_cross; j++) {
+        char label[LIMIT_SHORT_NAME + 16];
+        (void)snprintf(label, sizeof(label), "%s:%u", name, j);
+        BV_TRY(add(m, "cross:", label, files->cross[j], false));
+    }
     return BV_OK;
 }
 

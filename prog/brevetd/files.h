@@ -3,6 +3,7 @@
  *
  *     dir, conf                 all: the directory, the configuration's text
  *     ca:NAME  chain:NAME:I     all: PEM of a CA and of what is above it
+ *     cross:NAME:I              all: PEM of what is told beside them
  *     key:NAME  key:log  ocsp:NAME  passphrase        signer
  *     tls  anchors:MANUFACTURER                       door
  *     callers  anchors:MANUFACTURER  crl:MANUFACTURER

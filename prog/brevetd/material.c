@@ -51,6 +51,13 @@ decode_ca(struct decoder *d, size_t i)
         BV_TRY(certificate(d, "chain:", name, &ca->chain[j]));
         ca->num_chain++;
     }
+    ca->num_cross = 0;
+    for (unsigned j = 0; j < d->config->ca_files[i].num_cross; j++) {
+        char name[LIMIT_SHORT_NAME + 16];
+        (void)snprintf(name, sizeof(name), "%s:%u", ca->name, j);
+        BV_TRY(certificate(d, "cross:", name, &ca->cross[j]));
+        ca->num_cross++;
+    }
     return BV_OK;
 }
 

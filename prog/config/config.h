@@ -35,6 +35,8 @@ struct config_ca {
     char certificate[CONFIG_PATH_MAX];
     char chain[LIMIT_CHAIN][CONFIG_PATH_MAX]; /* its issuer first */
     unsigned num_chain;
+    char cross[LIMIT_CROSS][CONFIG_PATH_MAX];
+    unsigned num_cross;
     char key[CONFIG_PATH_MAX]; /* "file:PATH", or "none": offline */
 };
 

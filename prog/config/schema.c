@@ -218,6 +218,9 @@ static const struct schema_key ca_keys[] = {
          "Its certificate (PEM)."),
     TEXTS(schema_ca, "chain", files.chain, files.num_chain, "none",
           "Certificates above it (PEM), its issuer first."),
+    TEXTS(schema_ca, "cross", files.cross, files.num_cross, "none",
+          "Certificates told to clients with these (PEM) while a root changes: "
+          "the other root, and cross-certificates of roots of this file."),
     TEXT(schema_ca, "key", files.key, 1, "file:ca/NAME.key",
          "Its sealed key: file:PATH; none for one that is offline."),
     TEXT(schema_ca, "crl-file", core.crl_path, 1, "crl/NAME.crl",

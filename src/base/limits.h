@@ -16,6 +16,9 @@
 /* Certificates in one certs-only message: two CAs with three rollover
  * certificates each, and room. */
 #define LIMIT_CMS_CERTS 16
+/* Certificates that go with a CA's chain while a root changes: the new root,
+ * OldWithNew and NewWithOld, and one more. A device takes 8 in all. */
+#define LIMIT_CROSS 4
 /* Extensions in one certificate or CSR; real ones hold at most 20. */
 #define LIMIT_EXTENSIONS 64
 /* GeneralNames in one SAN; a gateway with many addresses has a dozen. */

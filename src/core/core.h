@@ -26,6 +26,7 @@
 #include "signer/signer.h"
 #include "store/store.h"
 
+struct cert;      /* wire/cert.h */
 struct weak_list; /* pki/weak.h */
 
 /* Longest path of a file, and longest URL in a certificate. */
@@ -41,6 +42,10 @@ struct core_ca {
     struct span chain[LIMIT_CHAIN]; /* its issuer first, the root last; empty
                                      * for a self-signed CA */
     size_t num_chain;
+    struct span cross[LIMIT_CROSS]; /* told to clients beside these while a root
+                                     * changes (RFC 7030 4.1.3): vouched for by
+                                     * nobody here, so never an anchor */
+    size_t num_cross;
     bool offline;                 /* its key is not in the signer (a root): core
                                    * issues nothing and publishes nothing */
     char crl_path[CORE_PATH_MAX]; /* published file (DER); "": no CRL */
@@ -133,6 +138,11 @@ const struct profile *core_config_barred(const struct core_config *config,
  * a profile contradicts itself, a CA certificate is not one, … */
 enum bv_err core_config_check(const struct core_config *config,
                               char *ret_problem, size_t cap) BV_CHECKED;
+
+/* core_config_is_ca: the certificate's subject and key are those of a CA of
+ * this configuration, or of one above it. */
+bool core_config_is_ca(const struct core_config *config,
+                       const struct cert *cert);
 
 /* Who speaks on the control socket (SO_PEERCRED and the configuration). */
 enum core_role { CORE_ROLE_READ = 1, CORE_ROLE_OPERATE, CORE_ROLE_ADMIN };

@@ -33,6 +33,48 @@ bad_config(char *ret_problem, size_t cap, const char *what, const char *name,
     return BV_E_BAD_CONFIG;
 }
 
+static bool
+is_same_ca(struct span der, const struct cert *cert)
+{
+    struct cert own;
+    return cert_parse(der, &own) == BV_OK &&
+           span_eq(own.subject, cert->subject) &&
+           span_eq(own.spki.whole, cert->spki.whole);
+}
+
+bool
+core_config_is_ca(const struct core_config *config, const struct cert *cert)
+{
+    for (size_t i = 0; i < config->num_cas; i++) {
+        const struct core_ca *ca = &config->cas[i];
+        if (is_same_ca(ca->cert, cert))
+            return true;
+        for (size_t j = 0; j < ca->num_chain; j++) {
+            if (is_same_ca(ca->chain[j], cert))
+                return true;
+        }
+    }
+    return false;
+}
+
+/* What clients are told to follow is a CA of this file, by whomever signed. */
+static enum bv_err
+check_cross(const struct core_config *config, const struct core_ca *ca,
+            char *ret_problem, size_t cap)
+{
+    struct cert cert;
+    for (size_t i = 0; i < ca->num_cross; i++) {
+        if (cert_parse(ca->cross[i], &cert) != BV_OK || !cert_may_sign(&cert))
+            return bad_config(ret_problem, cap, "ca", ca->name,
+                              "a certificate of cross is not a CA's");
+        if (!core_config_is_ca(config, &cert))
+            return bad_config(ret_problem, cap, "ca", ca->name,
+                              "a certificate of cross has the name or key of "
+                              "no CA here");
+    }
+    return BV_OK;
+}
+
 static enum bv_err
 check_cas(const struct core_config *config, char *ret_problem, size_t cap)
 {
@@ -47,6 +89,7 @@ check_cas(const struct core_config *config, char *ret_problem, size_t cap)
         if (find_ca(config, ca->name) != ca)
             return bad_config(ret_problem, cap, "ca", ca->name,
                               "the name is used twice");
+        BV_TRY(check_cross(config, ca, ret_problem, cap));
     }
     return BV_OK;
 }

@@ -37,16 +37,39 @@ tls_san(const struct core *core, struct sink *out)
     return ca_host_san(hosts, num, out);
 }
 
+/* Does this certificate lead from the top of the chain to another root? */
+static bool
+leads_on(const struct core_ca *ca, struct span der)
+{
+    struct cert cross, top;
+    struct span last =
+        ca->num_chain > 0 ? ca->chain[ca->num_chain - 1] : ca->cert;
+    return cert_parse(der, &cross) == BV_OK &&
+           cert_parse(last, &top) == BV_OK && !cert_is_self_issued(&cross) &&
+           span_eq(cross.subject, top.subject) &&
+           span_eq(cross.spki.whole, top.spki.whole);
+}
+
+/* The root is the client's to have: everything between goes along, and what a
+ * client needs that knows only the root before this one. */
+static void
+write_chain(const struct core_ca *ca, struct sink *out)
+{
+    pem_encode(out, PEM_CERTIFICATE, ca->cert);
+    for (size_t i = 0; i + 1 < ca->num_chain; i++)
+        pem_encode(out, PEM_CERTIFICATE, ca->chain[i]);
+    for (size_t i = 0; i < ca->num_cross; i++)
+        if (leads_on(ca, ca->cross[i]))
+            pem_encode(out, PEM_CERTIFICATE, ca->cross[i]);
+}
+
 static enum bv_err
 write_pem(const struct job *job, const struct issuer *issuer, struct sink *out)
 {
     struct span whole;
     BV_TRY(key_plain(job->key, out));
     pem_encode(out, PEM_CERTIFICATE, span_of(job->cert, job->cert_len));
-    pem_encode(out, PEM_CERTIFICATE, issuer->config->cert);
-    /* The root is the client's to have: everything between goes along. */
-    for (size_t i = 0; i + 1 < issuer->config->num_chain; i++)
-        pem_encode(out, PEM_CERTIFICATE, issuer->config->chain[i]);
+    write_chain(issuer->config, out);
     return sink_done(out, &whole);
 }
 
@@ -156,8 +179,19 @@ infra_tls_renew(struct core *core)
     return err;
 }
 
+static bool
+ends_with_chain(struct span file, const struct core_ca *ca)
+{
+    static uint8_t buf[TLS_FILE];
+    struct sink chain = SINK_ARRAY(buf);
+    write_chain(ca, &chain);
+    return !chain.failed && file.len >= chain.len &&
+           memcmp(file.data + file.len - chain.len, buf, chain.len) == 0;
+}
+
 /* The certificate on disk is kept when our CA signed it and nobody revoked it,
- * it names the same hosts and is not in its renewal window. */
+ * it names the same hosts, the chain of today follows it, and it is not in its
+ * renewal window. */
 static enum bv_err
 tls_look(struct core *core, int64_t *ret_due)
 {
@@ -168,14 +202,15 @@ tls_look(struct core *core, int64_t *ret_due)
     size_t len;
     struct cert cert;
     BV_TRY(infra_read_file(core->config->tls_path, file, sizeof file, &len));
+    const struct issuer *issuer = p != NULL ? core_issuer(core, p->ca) : NULL;
     struct span text = span_of(file, len), der;
+    bool chained = issuer != NULL && ends_with_chain(text, issuer->config);
     enum bv_err err = pem_find(&text, PEM_CERTIFICATE, &der_out, &der);
     explicit_bzero(file, sizeof file);
     BV_TRY(err);
     BV_TRY(cert_parse(der, &cert));
     BV_TRY(tls_san(core, &san));
-    const struct issuer *issuer = p != NULL ? core_issuer(core, p->ca) : NULL;
-    if (issuer == NULL || !infra_is_ours(core, &cert, issuer) ||
+    if (!chained || !infra_is_ours(core, &cert, issuer) ||
         cert.not_before > core_now(core) || !san_eq(cert.san, sink_view(&san)))
         return BV_E_NOT_FOUND;
     *ret_due = infra_renew_at(p, cert.not_before, cert.not_after);

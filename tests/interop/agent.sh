@@ -231,7 +231,8 @@ openssl req -new -key "$work/g2.key" -subj "/O=Interop/CN=Root G2" -out "$work/g
 openssl x509 -req -in "$work/g2.csr" -CA "$root" -CAkey "$ca/ca/root.key" -passin "file:$work/passphrase" \
     -days 200 -out "$ca/ca/link.crt" -extfile <(printf '%s\n' 'basicConstraints=critical,CA:true' \
     'keyUsage=critical,keyCertSign,cRLSign' 'subjectKeyIdentifier=hash' 'authorityKeyIdentifier=keyid') 2>/dev/null
-sed -i 's|chain = {"ca/root.crt"}|chain = {"ca/root.crt", "ca/link.crt", "ca/g2.crt"}|' "$ca/brevet.conf"
+sed -i 's|chain = {"ca/root.crt"}|&\n    cross = {"ca/link.crt", "ca/g2.crt"}|' "$ca/brevet.conf"
+echo 'ca "g2" { key = "none" }' >>"$ca/brevet.conf"
 stop_daemon
 start_daemon
 agent renew --force --dir "$work/n1" >"$work/out" 2>&1

@@ -17,10 +17,6 @@ struct front_est_settings {
     const struct core_config *config;
     bool lenient;    /* also take raw DER and PEM bodies (RFC 8951 forbids) */
     bool full_chain; /* enrolment answers carry the CA certificates too */
-    /* more certificates for cacerts: OldWithNew and its like after a change
-     * of a root's key (RFC 7030 4.1.3); at most LIMIT_CMS_CERTS in all */
-    const struct span *rollover;
-    size_t num_rollover;
 };
 
 /* Opening fails with BAD_CONFIG when a label is an operation's name, is there

@@ -128,14 +128,13 @@ add_cert(struct cert_list *list, struct span cert)
 }
 
 static enum bv_err
-collect(const struct front_est_settings *settings, const struct core_ca *ca,
-        struct cert_list *list)
+collect(const struct core_ca *ca, struct cert_list *list)
 {
     BV_TRY(add_cert(list, ca->cert));
     for (size_t i = 0; i < ca->num_chain; i++)
         BV_TRY(add_cert(list, ca->chain[i]));
-    for (size_t i = 0; i < settings->num_rollover; i++)
-        BV_TRY(add_cert(list, settings->rollover[i]));
+    for (size_t i = 0; i < ca->num_cross; i++) /* RFC 7030 4.1.3 */
+        BV_TRY(add_cert(list, ca->cross[i]));
     return BV_OK;
 }
 
@@ -175,12 +174,12 @@ make_csrattrs(struct offer *offer)
 }
 
 static enum bv_err
-make_cacerts(const struct front_est_settings *settings, struct offer *offer)
+make_cacerts(struct offer *offer)
 {
     struct cert_list list = {0};
     size_t cap = CMS_OVERHEAD;
 
-    BV_TRY(collect(settings, offer->ca, &list));
+    BV_TRY(collect(offer->ca, &list));
     for (size_t i = 0; i < list.num; i++)
         cap += list.certs[i].len;
     bv_auto_free uint8_t *buf = malloc(cap);
@@ -207,7 +206,7 @@ add_offer(const struct front_est_settings *settings, struct offers *offers,
         return BV_E_BAD_CONFIG;
     offers->num_offers++;
     BV_TRY(make_csrattrs(offer));
-    return make_cacerts(settings, offer);
+    return make_cacerts(offer);
 }
 
 enum bv_err

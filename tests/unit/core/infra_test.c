@@ -9,6 +9,7 @@
 #include "pki/digest.h"
 #include "proc/statusmap.h"
 #include "store/sqlite.h"
+#include "wire/cert.h"
 #include "wire/pem.h"
 
 static struct fixture f;
@@ -499,6 +500,44 @@ test_tls_certificate(void **state)
     SHELL("! cmp -s %s/server.pem %s/first.pem");
 }
 
+/* Whose server is below a new root tells those who know only the old one. */
+static void
+test_tls_chain_leads_to_the_old_root(void **state)
+{
+    static uint8_t old_der[2048], cross_der[2048];
+    bv_auto(key) struct key *old_key = fixture_key();
+    bv_auto(key) struct key *root_key = NULL;
+    struct cert root;
+    struct span old = fixture_ca("root", "Old root", old_key, SPAN_EMPTY,
+                                 old_key, old_der, sizeof old_der);
+    fixture_tick(&f);
+    SHELL("cp %s/server.pem %s/first.pem");
+    assert_int_equal(cert_parse(f.root, &root), BV_OK);
+    assert_int_equal(key_of_spki(&root.spki, &root_key), BV_OK);
+    f.cas[0].cross[0] = old;
+    f.cas[0].num_cross = 1;
+    char problem[200];
+    assert_int_equal(core_config_check(&f.config, problem, sizeof problem),
+                     BV_E_BAD_CONFIG); /* of no CA here */
+    f.cas[0].cross[0] = fixture_ca("root", "Test root", root_key, old, old_key,
+                                   cross_der, sizeof cross_der);
+    assert_int_equal(core_config_check(&f.config, problem, sizeof problem),
+                     BV_OK);
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+    fixture_tick(&f); /* made anew: the one on disk leads nowhere else */
+    fixture_write(&f, "old.crt", old, PEM_CERTIFICATE);
+    SHELL("! openssl verify -attime 1795000001 -CAfile %s/old.crt "
+          "-untrusted %s/first.pem %s/first.pem");
+    SHELL("openssl verify -x509_strict -attime 1795000001 -CAfile %s/old.crt "
+          "-untrusted %s/server.pem %s/server.pem");
+    SHELL("openssl verify -x509_strict -attime 1795000001 -CAfile "
+          "%s/root.crt -untrusted %s/server.pem %s/server.pem");
+    SHELL("cp %s/server.pem %s/first.pem");
+    fixture_reopen(&f);
+    fixture_tick(&f);
+    SHELL("cmp %s/server.pem %s/first.pem"); /* and is kept */
+}
+
 static void
 test_checkpoint_and_proof(void **state)
 {
@@ -625,6 +664,7 @@ main(void)
         T(test_old_database_is_refused),
         T(test_expired_shown_once_more),
         T(test_tls_certificate),
+        T(test_tls_chain_leads_to_the_old_root),
         T(test_checkpoint_and_proof),
         T(test_no_signer),
         T(test_roles_and_nonsense),

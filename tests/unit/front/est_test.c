@@ -24,10 +24,9 @@
 #define CSR_B64   "MAMCAQc="
 
 static struct profile profiles[2];
-static struct core_ca cas[1];
+static struct core_ca cas[2];
 static struct core_label labels[1];
 static struct core_config config;
-static struct span rollover[1];
 static struct front_est_settings settings;
 
 static int
@@ -52,11 +51,13 @@ setup(void **state)
                               .cert = (struct span)SPAN_LIT(CA_CERT),
                               .chain = {(struct span)SPAN_LIT(ROOT_CERT)},
                               .num_chain = 1};
+    cas[1] = (struct core_ca){.name = "other",
+                              .cert = (struct span)SPAN_LIT(ROOT_CERT)};
     labels[0] = (struct core_label){"gw", "gateway"};
     config = (struct core_config){.profiles = profiles,
                                   .num_profiles = 2,
                                   .cas = cas,
-                                  .num_cas = 1,
+                                  .num_cas = 2,
                                   .labels = labels,
                                   .num_labels = 1};
     settings = (struct front_est_settings){.config = &config};
@@ -143,16 +144,19 @@ test_labels(void **state)
 }
 
 static void
-test_reload_adds_rollover_certificates(void **state)
+test_reload_adds_cross_certificates(void **state)
 {
-    rollover[0] = (struct span)SPAN_LIT(NEW_CERT);
-    settings.rollover = rollover;
-    settings.num_rollover = 1;
+    (void)strcpy(profiles[1].ca, "other");
+    cas[0].cross[0] = (struct span)SPAN_LIT(NEW_CERT);
+    cas[0].num_cross = 1;
     send_to(state, HTTP_GET, PATH "cacerts", "", "", "");
     assert_int_equal(num_certs(), 2);
     settings.generation++;
     send_to(state, HTTP_GET, PATH "cacerts", "", "", "");
     assert_int_equal(num_certs(), 3);
+    /* told with the CA they were given to, and with no other */
+    send_to(state, HTTP_GET, LABEL "cacerts", "gw", "", "");
+    assert_int_equal(num_certs(), 1);
 }
 
 static void
@@ -419,7 +423,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_cacerts),
         TEST(test_labels),
-        TEST(test_reload_adds_rollover_certificates),
+        TEST(test_reload_adds_cross_certificates),
         TEST(test_csrattrs_follow_the_profile),
         TEST(test_fullcmc_is_not_offered),
         TEST(test_enroll_asks_core),
