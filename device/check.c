@@ -8,8 +8,6 @@
 #include "wire/name.h"
 #include "wire/san.h"
 
-#define SKEW 300 /* seconds between our clock and the server's */
-
 enum bv_why
 check_answer(struct dev *dev, struct span *ret_der)
 {
@@ -107,7 +105,7 @@ check_dates(const struct cert *cert, struct bv_when *when)
         return BV_WHY_DATES;
     if (!when->exact || cert->not_before <= when->time)
         return BV_WHY_NONE;
-    if (cert->not_before - when->time > SKEW)
+    if (cert->not_before - when->time > DEV_SKEW)
         return BV_WHY_DATES;
     when->time = cert->not_before;
     return BV_WHY_NONE;

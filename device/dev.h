@@ -1,8 +1,9 @@
 /* The inside of the device library: one struct and the stages that work on it.
  * Files: device.c (public functions and the stage table), plan.c (when),
- * record.c (the commit record), trust.c (CA certificates), exchange.c (one HTTP
- * exchange), request.c (the CSR), check.c (what came back), enrol.c (the
- * stages). Freestanding ISO C17; everything blocks nowhere. */
+ * record.c (the commit record), doubt.c (a server ahead of its time), trust.c
+ * (CA certificates), exchange.c (one HTTP exchange), request.c (the CSR),
+ * check.c (what came back), enrol.c (the stages). Freestanding ISO C17;
+ * everything blocks nowhere. */
 #ifndef BV_DEVICE_DEV_H
 #define BV_DEVICE_DEV_H
 
@@ -21,6 +22,8 @@
 #define DEV_SPKI_MAX     640 /* RSA-4096 is 550 */
 /* What cannot be read is tried so often again before it counts as lost. */
 #define DEV_TRIES 8
+/* Seconds two clocks may be apart and both be right. */
+#define DEV_SKEW 300
 
 enum dev_stage {
     DEV_LOAD = 0,  /* read the record, the certificate, the trust set */
@@ -66,6 +69,7 @@ struct dev {
     uint64_t trust_mono;  /* next look at cacerts */
     uint64_t calm_mono;   /* no further renewal before this (clock gone mad) */
     uint32_t trust_fails; /* failed refreshes in a row */
+    uint8_t doubts;       /* looks at the server's clock, see doubt.h */
     unsigned cred_turn;   /* which credential is next after a refusal */
     enum dev_cred cred;
     bool forced; /* bv_device_renew */

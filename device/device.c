@@ -2,6 +2,7 @@
  * failing. */
 #include "base/mem.h"
 #include "device/dev.h"
+#include "device/doubt.h"
 #include "device/trust.h"
 #include "wire/cert.h"
 #include "wire/name.h"
@@ -332,8 +333,9 @@ stage_load(struct dev *dev)
     look_at_clock(dev);
     if (dev->trust_mono == 0 && dev->record.trust >= 0)
         dev->trust_mono = dev_mono_after(
-            dev, dev->when.exact ? dev->config.trust_every
-                                 : dev_random(dev) % TRUST_SPREAD);
+            dev, doubt_is(dev)     ? 0
+                 : dev->when.exact ? dev->config.trust_every
+                                   : dev_random(dev) % TRUST_SPREAD);
     dev->stage = DEV_REST;
     return BV_OK;
 }
@@ -353,6 +355,7 @@ dev_settle(struct dev *dev)
         dev_mono_after(dev, calm > UINT32_MAX ? UINT32_MAX : (uint32_t)calm);
     dev->retry_mono = 0;
     dev->cred_turn = 0;
+    dev->doubts = 0;
     dev->forced = false;
     dev->why = BV_WHY_NONE;
     dev->said[0] = '\0';
@@ -380,6 +383,9 @@ what_next(const struct dev *dev)
         dev->record.active == BV_SLOT_NONE || is_renewal_due(dev);
     if (dev->record.trust < 0)
         return has_come(dev, dev->trust_mono) ? DEV_TRUST_GET : DEV_REST;
+    /* before the key of the identity to fall back to is overwritten */
+    if (doubt_is(dev) && has_come(dev, dev->trust_mono))
+        return DEV_TRUST_GET;
     if (wants_identity && has_come(dev, dev->retry_mono))
         return DEV_KEY;
     return has_come(dev, dev->trust_mono) ? DEV_TRUST_GET : DEV_REST;
@@ -662,7 +668,7 @@ bv_device_renew(struct bv_device *device)
     struct dev *dev = inside(device);
     dev->forced = true;
     dev->retry_mono = 0;
-    if (dev->record.trust < 0)
+    if (dev->record.trust < 0 || doubt_is(dev))
         dev->trust_mono = 0;
 }
 

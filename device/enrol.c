@@ -1,6 +1,7 @@
 /* The stages between two rests: trust, key, enrolment, proof, promotion. */
 #include "device/check.h"
 #include "device/dev.h"
+#include "device/doubt.h"
 #include "device/request.h"
 #include "device/trust.h"
 
@@ -128,6 +129,7 @@ enum bv_err
 dev_stage_trust(struct dev *dev)
 {
     bool changed = false;
+    int64_t date = 0; /* of a server that is trusted */
     enum bv_err err =
         dev->exchange.state < EXCHANGE_OPEN ? open_for_trust(dev) : BV_OK;
     if (err == BV_OK)
@@ -138,8 +140,10 @@ dev_stage_trust(struct dev *dev)
         return dev_fail(dev, dev->exchange.why);
     enum bv_why why = why_of_status(dev->exchange.status);
     if (why == BV_WHY_NONE) {
-        if (!is_bootstrap(dev))
+        if (!is_bootstrap(dev)) {
             dev_learn_time(dev);
+            date = dev->exchange.date;
+        }
         why = follow(dev, &changed);
     }
     exchange_close(&dev->exchange, &dev->ports.transport);
@@ -150,8 +154,10 @@ dev_stage_trust(struct dev *dev)
         dev->why = BV_WHY_NONE;
         dev->record.why = BV_WHY_NONE;
     }
-    dev->trust_mono = dev_mono_after(dev, dev->config.trust_every);
     dev->event = changed ? BV_EVENT_TRUST : BV_EVENT_NONE;
+    if (doubt_fall_back(dev, date))
+        dev->event = BV_EVENT_RENEWED;
+    dev->trust_mono = doubt_look_again(dev);
     dev->stage = DEV_REST;
     return BV_OK;
 }
@@ -404,7 +410,7 @@ dev_stage_commit(struct dev *dev)
     /* The proof was a look at cacerts: follow it. What fails here will be
      * looked at again; the identity stands. */
     if (follow(dev, &changed) == BV_WHY_NONE)
-        dev->trust_mono = dev_mono_after(dev, dev->config.trust_every);
+        dev->trust_mono = doubt_look_again(dev);
     dev->stage = dev->not_after == 0 ? DEV_LOAD : DEV_REST;
     return BV_OK;
 }

@@ -27,7 +27,11 @@
  * believed to be before the build (config.not_before_build) or before the
  * active certificate began; without a wall clock the server's authenticated
  * Date is used. A jump re-plans the renewal at the next step: it is neither
- * skipped nor repeated without a pause.
+ * skipped nor repeated without a pause. A certificate that begins in the future
+ * of a believable wall clock, made by a server ahead of its time, is taken (who
+ * is wrong cannot be known); the server is then asked for the time within the
+ * hour and on, and when it agrees with the wall clock the identity before,
+ * which was kept, is the active one again.
  *
  * One struct bv_device is one identity. No globals: many may live in one
  * process. Not re-entrant: one caller at a time per device. Nothing is ever
@@ -123,7 +127,8 @@ enum bv_event {
     BV_EVENT_NONE = 0, /* nothing yet; call again as ret_next says */
     BV_EVENT_TRUST,    /* the set of CA certificates changed */
     BV_EVENT_ENROLLED, /* the first identity is active */
-    BV_EVENT_RENEWED,  /* a new identity took the place of the old one */
+    BV_EVENT_RENEWED,  /* another identity took the place of the old one: a new
+                        * one, or after a clock was wrong the one before */
     BV_EVENT_PENDING,  /* the server wants an operator's approval first */
     BV_EVENT_FAILED    /* an attempt failed: see bv_device_status().why */
 };

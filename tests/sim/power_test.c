@@ -481,6 +481,80 @@ test_clock_ten_years_ahead(void **state)
     assert_true(world_works(&world));
 }
 
+/* A server that is a month ahead for the hour in which a device renews gives
+ * out a certificate that begins in a month. Once it is right again nobody takes
+ * that one; the identity before it lives on, and is renewed in time. */
+static void
+test_server_ahead(void **state)
+{
+    struct bv_status status;
+    (void)state;
+    for (int64_t ahead = DAY; ahead <= 30 * DAY; ahead += 29 * DAY) {
+        world_init(&world);
+        enrol();
+        bv_device_status(&device, &status);
+        int64_t first_end = status.not_after;
+        world_pass(&world, 20 * DAY * 1000);
+        world.ahead = ahead;
+        bv_device_renew(&device);
+        assert_true(world_run(&world, &device, BV_EVENT_RENEWED, DAY));
+        assert_true(world_works(&world));
+        /* while it goes on, all stays as it is */
+        assert_false(world_run(&world, &device, BV_EVENT_RENEWED, 7200));
+        assert_true(world_works(&world));
+        world.ahead = 0;
+        assert_false(world_works(&world));
+        assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 3 * 3600));
+        assert_true(world_works(&world));
+        bv_device_status(&device, &status);
+        assert_int_equal(status.not_after, first_end);
+        assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 65 * DAY));
+        assert_true(world_works(&world));
+        assert_true(world.true_time < first_end);
+    }
+}
+
+/* The same with a restart, and one that is told to renew meanwhile: what is to
+ * be fallen back to is not overwritten. */
+static void
+test_server_ahead_then_restart(void **state)
+{
+    struct bv_status status;
+    (void)state;
+    enrol();
+    bv_device_status(&device, &status);
+    int64_t first_end = status.not_after;
+    world_pass(&world, 20 * DAY * 1000);
+    world.ahead = 30 * DAY;
+    bv_device_renew(&device);
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, DAY));
+    world.ahead = 0;
+    world_boot(&world, &device, false);
+    bv_device_renew(&device);
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 300));
+    bv_device_status(&device, &status);
+    assert_int_equal(status.not_after, first_end);
+    assert_true(world_works(&world));
+}
+
+/* The device's own clock is behind, the server is right: it keeps what it was
+ * given, does not ask for ever, and renews in time. */
+static void
+test_own_clock_behind(void **state)
+{
+    (void)state;
+    enrol();
+    world.offset = -40 * DAY;
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 89 * DAY));
+    assert_true(world_works(&world));
+    unsigned before = world.contacts;
+    assert_false(world_run(&world, &device, BV_EVENT_RENEWED, 30 * DAY));
+    assert_in_range(world.contacts - before, 4, 40);
+    assert_true(world_works(&world));
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 59 * DAY));
+    assert_true(world_works(&world));
+}
+
 static void
 test_clock_jumps_over_the_window(void **state)
 {
@@ -639,6 +713,10 @@ main(void)
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_ten_years_ahead, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_server_ahead, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_server_ahead_then_restart, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_own_clock_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_jumps_over_the_window, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_expired_while_off, setup,

@@ -148,6 +148,12 @@ cert_span(const struct authority *ca)
 
 /* --- the server --- */
 
+static int64_t
+server_time(const struct world *world)
+{
+    return world->true_time + world->ahead;
+}
+
 static void
 answer(struct world *world, const char *status, const char *type,
        struct span body)
@@ -158,7 +164,7 @@ answer(struct world *world, const char *status, const char *type,
     sink_str(&out, "\r\n");
     http_put_field_str(&out, "Content-Type", type);
     sink_str(&out, "Date: ");
-    http_put_date(&out, world->true_time);
+    http_put_date(&out, server_time(world));
     sink_str(&out, "\r\n");
     if (world->retry_after > 0)
         http_put_field_dec(&out, "Retry-After", world->retry_after);
@@ -211,15 +217,15 @@ serve_enrol(struct world *world, struct span der)
         .issuer =
             name_of(foreign ? "Foreign" : "Issuing", issuer, sizeof(issuer)),
         .issuer_key = foreign ? world->foreign.key : world->issuing.key,
-        .from = world->true_time - 60,
-        .to = world->true_time + world->lifetime,
+        .from = server_time(world) - 60,
+        .to = server_time(world) + world->lifetime,
     };
     if (world->mood == MOOD_OTHER_KEY)
         wish.spki = spki_of(world->foreign.key, spki);
     if (world->mood == MOOD_OTHER_NAME)
         wish.subject = name_of("somebody-else", other, sizeof(other));
     if (world->mood == MOOD_EXPIRED)
-        wish.from -= 864000, wish.to = world->true_time - 1;
+        wish.from -= 864000, wish.to = server_time(world) - 1;
     if (world->mood == MOOD_FUTURE)
         wish.from += 31536000, wish.to += 31536000;
     struct span cert = span_of(out, issue(world, &wish, out, sizeof(out)));
@@ -439,7 +445,7 @@ accepts(struct world *world, enum bv_slot slot, struct bv_bytes der)
     if (world->keys[slot] == NULL ||
         cert_parse(span_of(der.data, der.len), &cert) != BV_OK ||
         !span_eq(cert.spki.whole, spki_of(world->keys[slot], spki)) ||
-        !cert_is_current(&cert, world->true_time))
+        !cert_is_current(&cert, server_time(world)))
         return false;
     X509 *x = d2i_X509(NULL, &p, (long)der.len);
     bool good = x != NULL && X509_verify(x, world->issuing.key) == 1;

@@ -48,8 +48,9 @@ struct world {
         uint8_t data[BV_RECORD_MAX];
     } flash[BV_RECORD_COUNT + 1];
     EVP_PKEY *keys[2];
-    int64_t true_time; /* what the server's clock says */
-    int64_t offset;    /* the device's wall clock is wrong by this */
+    int64_t true_time;
+    int64_t ahead;  /* the server's clock is wrong by this */
+    int64_t offset; /* the device's wall clock is wrong by this */
     bool wall_unknown;
     uint64_t mono_ms;
 
