@@ -546,6 +546,18 @@ add_weak_keys(const struct maker *m)
 }
 
 static enum bv_err
+add_maker_crls(const struct maker *m, const char *name,
+               const struct config_manufacturer *files)
+{
+    for (unsigned i = 0; i < files->num_crl; i++) {
+        char label[LIMIT_SHORT_NAME + 16];
+        (void)snprintf(label, sizeof(label), "%s:%u", name, i);
+        BV_TRY(add(m, "crl:", label, files->crl[i], true));
+    }
+    return BV_OK;
+}
+
+static enum bv_err
 add_for_core(const struct maker *m)
 {
     const struct config *config = m->files->config;
@@ -560,8 +572,7 @@ add_for_core(const struct maker *m)
         const struct config_manufacturer *files =
             &config->manufacturer_files[i];
         BV_TRY(add(m, "anchors:", name, files->certificates, false));
-        if (files->crl[0] != '\0')
-            BV_TRY(add(m, "crl:", name, files->crl, true));
+        BV_TRY(add_maker_crls(m, name, files));
     }
     return BV_OK;
 }

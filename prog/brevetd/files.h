@@ -6,7 +6,7 @@
  *     cross:NAME:I              all: PEM of what is told beside them
  *     key:NAME  key:log  ocsp:NAME  passphrase        signer
  *     tls  anchors:MANUFACTURER                       door
- *     callers  anchors:MANUFACTURER  crl:MANUFACTURER
+ *     callers  anchors:MANUFACTURER  crl:MANUFACTURER:I
  *     log.pub  weak:I                                 core */
 #ifndef BREVETD_FILES_H
 #define BREVETD_FILES_H

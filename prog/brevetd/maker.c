@@ -51,15 +51,28 @@ judge(struct span der, struct span anchors, int64_t now, const char **problem)
     return now > crl.next_update ? BV_E_EXPIRED : BV_OK;
 }
 
+static enum bv_err
+take(struct span file, struct sink *memory, struct span *ret_der)
+{
+    size_t start = memory->len;
+    if (pem_is(file, PEM_CRL))
+        return pem_find(&file, PEM_CRL, memory, ret_der);
+    sink_put(memory, file);
+    *ret_der = span_of(memory->data + start, memory->len - start);
+    return memory->failed ? BV_E_NO_SPACE : BV_OK;
+}
+
 enum bv_err
 maker_crl(struct span file, struct span anchors, int64_t now,
-          struct sink *memory, struct span *ret_der, const char **ret_problem)
+          struct sink *memory, const char **ret_problem)
 {
-    struct span der = file;
+    size_t start = memory->len;
+    struct span der;
     *ret_problem = "it cannot be read";
-    if (pem_is(file, PEM_CRL))
-        BV_TRY(pem_find(&file, PEM_CRL, memory, &der));
-    BV_TRY(judge(der, anchors, now, ret_problem));
-    *ret_der = der;
-    return BV_OK;
+    enum bv_err err = take(file, memory, &der);
+    if (err == BV_OK)
+        err = judge(der, anchors, now, ret_problem);
+    if (err != BV_OK)
+        memory->len = start;
+    return err;
 }

@@ -8,7 +8,7 @@
 #include "prog/brevetd/role.h"
 #include "wire/pem.h"
 
-/* DER is smaller than its PEM, so the bundle's size bounds what is decoded. */
+/* Nothing grows by decoding, so the bundle's size bounds what is decoded. */
 struct decoder {
     const struct bundle *bundle;
     struct config *config;
@@ -116,26 +116,35 @@ decode_anchors(struct decoder *d, struct core_manufacturer *m)
     return BV_E_BAD_CONFIG;
 }
 
-/* A list that was asked for and cannot be used leaves nobody in (core refuses:
- * crl_required): the manufacturer's fault does not end the server. */
+static enum bv_err
+decode_maker_crl(struct decoder *d, const char *name, unsigned index,
+                 const char **ret_problem)
+{
+    char label[LIMIT_SHORT_NAME + 16];
+    struct span file, anchors;
+    *ret_problem = "there is no such file";
+    (void)snprintf(label, sizeof(label), "%s:%u", name, index);
+    BV_TRY(blob_of(d, "crl:", label, &file));
+    BV_TRY(blob_of(d, "anchors:", name, &anchors));
+    return maker_crl(file, anchors, clock_wall(), &d->memory, ret_problem);
+}
+
+/* A list that was asked for and cannot be used leaves nobody in whose issuer it
+ * is (core refuses: crl_required): the manufacturer's fault does not end the
+ * server. */
 static void
-decode_maker_crl(struct decoder *d, size_t i)
+decode_maker_crls(struct decoder *d, size_t i)
 {
     struct core_manufacturer *m = &d->config->manufacturers[i];
-    struct span file, anchors;
-    const char *problem = "there is no such file";
-    if (d->config->manufacturer_files[i].crl[0] == '\0')
-        return;
-    enum bv_err err = blob_of(d, "crl:", m->name, &file);
-    if (err == BV_OK)
-        err = blob_of(d, "anchors:", m->name, &anchors);
-    if (err == BV_OK)
-        err = maker_crl(file, anchors, clock_wall(), &d->memory, &m->crl,
-                        &problem);
-    if (err != BV_OK)
-        log_warn("a manufacturer's CRL is unusable, its devices are refused "
-                 "manufacturer=%s file=%s detail=\"%s\"",
-                 m->name, d->config->manufacturer_files[i].crl, problem);
+    const struct config_manufacturer *files = &d->config->manufacturer_files[i];
+    size_t start = d->memory.len;
+    const char *problem;
+    for (unsigned j = 0; j < files->num_crl; j++)
+        if (decode_maker_crl(d, m->name, j, &problem) != BV_OK)
+            log_warn("a manufacturer's CRL is unusable, its devices are "
+                     "refused manufacturer=%s file=%s detail=\"%s\"",
+                     m->name, files->crl[j], problem);
+    m->crls = span_of(d->memory.data + start, d->memory.len - start);
 }
 
 /* Core alone judges credentials; only its bundle has callers. */
@@ -147,7 +156,7 @@ decode_makers(struct decoder *d)
         return BV_OK;
     for (size_t i = 0; i < d->config->core.num_manufacturers; i++) {
         BV_TRY(decode_anchors(d, &d->config->manufacturers[i]));
-        decode_maker_crl(d, i);
+        decode_maker_crls(d, i);
     }
     return BV_OK;
 }

@@ -19,6 +19,7 @@
 #define CONFIG_PATH_MAX          CORE_PATH_MAX
 #define CONFIG_CAS_MAX           16
 #define CONFIG_MANUFACTURERS_MAX 16
+#define CONFIG_MAKER_CRLS_MAX    8
 #define CONFIG_PROFILES_MAX      32
 #define CONFIG_LABELS_MAX        32
 #define CONFIG_LISTEN_MAX        8
@@ -42,7 +43,8 @@ struct config_ca {
 
 struct config_manufacturer {
     char certificates[CONFIG_PATH_MAX]; /* PEM, its trust anchors */
-    char crl[CONFIG_PATH_MAX];          /* PEM or DER; "": none */
+    char crl[CONFIG_MAKER_CRLS_MAX][CONFIG_PATH_MAX]; /* PEM or DER */
+    unsigned num_crl;
 };
 
 enum config_secret {

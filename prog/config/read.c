@@ -245,7 +245,7 @@ take_manufacturer(struct reader *r, cfg_t *cfg, size_t i)
     BV_TRY(take_title(r, cfg, m.core.name, sizeof(m.core.name)));
     BV_TRY(apply(r, cfg, SCHEMA_MANUFACTURER, &m));
     r->config->manufacturer_files[i] = m.files;
-    m.core.crl_required = m.files.crl[0] != '\0';
+    m.core.crl_required = m.files.num_crl > 0;
     r->config->manufacturers[i] = m.core;
     return BV_OK;
 }

@@ -260,10 +260,11 @@ put_id_source(void *object, unsigned index, const char *word)
 static const struct schema_key manufacturer_keys[] = {
     TEXT(schema_manufacturer, "certificates", files.certificates, 1, "required",
          "Its CA certificates (PEM): whoever they vouch for may enrol."),
-    TEXT(
-        schema_manufacturer, "crl", files.crl, 1, "",
-        "Its CRL (DER or PEM): devices listed there are refused; all are while "
-        "it is missing, expired or not signed by one of certificates."),
+    TEXTS(
+        schema_manufacturer, "crl", files.crl, files.num_crl, "none",
+        "Its CRLs (DER or PEM), one for each of its CAs: what is listed there "
+        "is refused, with all below. So are all whose CA's list is missing, "
+        "expired or not signed by one of certificates."),
     NAME(schema_manufacturer, "profile", core.profile, "the label's",
          "Profile its devices get."),
     NAME(schema_manufacturer, "group", core.group, "",

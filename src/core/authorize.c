@@ -4,13 +4,12 @@
 #include <string.h>
 
 #include "core/keys.h"
+#include "core/maker.h"
 #include "core/names.h"
 #include "pki/chain.h"
 #include "pki/digest.h"
 #include "pki/weak.h"
-#include "wire/crl.h"
 #include "wire/csr.h"
-#include "wire/der.h"
 #include "wire/name.h"
 #include "wire/oid.h"
 
@@ -160,44 +159,12 @@ find_manufacturer(const struct core *core, const char *name)
 
 static enum bv_err
 check_manufacturer_crl(const struct core_manufacturer *m,
-                       const struct cert *peer, int64_t now,
-                       const struct problem *p)
+                       const struct core_request *r, const struct cert *peer,
+                       int64_t now, const struct problem *p)
 {
-    struct crl crl;
-    struct crl_entry entry;
-    bool found = false;
-    if (m->crl.len == 0 && !m->crl_required)
-        return BV_OK;
-    /* A list that cannot be read says nothing good about anybody. */
-    if (crl_parse(m->crl, &crl) != BV_OK)
-        return deny(p, BV_E_REFUSED, "the manufacturer's CRL is unusable");
-    if (now > crl.next_update)
-        return deny(p, BV_E_REFUSED, "the manufacturer's CRL has expired");
-    if (!name_eq(crl.issuer, peer->issuer))
-        return m->crl_required
-                   ? deny(p, BV_E_REFUSED,
-                          "the manufacturer's CRL is of another issuer")
-                   : BV_OK;
-    if (crl_find(&crl, peer->serial, &found, &entry) != BV_OK)
-        return deny(p, BV_E_REFUSED, "the manufacturer's CRL is unusable");
-    if (found)
-        return deny(p, BV_E_REVOKED,
-                    "the manufacturer revoked this certificate");
-    return BV_OK;
-}
-
-/* split takes DER certificates that stand one after another apart. */
-static enum bv_err
-split(struct span all, struct span certs[CHAIN_LIST_MAX], size_t *ret_num)
-{
-    size_t num = 0;
-    for (; all.len > 0; num++) {
-        if (num == CHAIN_LIST_MAX)
-            return BV_E_TOO_MANY;
-        BV_TRY(der_take_whole(&all, DER_SEQUENCE, &certs[num]));
-    }
-    *ret_num = num;
-    return BV_OK;
+    const char *sentence = "";
+    enum bv_err err = maker_check(m, peer, r->peer_chain, now, &sentence);
+    return err == BV_OK ? BV_OK : deny(p, err, sentence);
 }
 
 /* The door has done this in TLS. Doing it again costs one verification at a
@@ -214,9 +181,11 @@ check_manufacturer_chain(const struct core_manufacturer *m,
                                     .purpose = CHAIN_TLS_CLIENT,
                                     .partial = true,
                                     .lenient = true};
-    enum bv_err err = split(m->anchors, anchors, &options.num_anchors);
+    enum bv_err err =
+        maker_split(m->anchors, anchors, CHAIN_LIST_MAX, &options.num_anchors);
     if (err == BV_OK)
-        err = split(r->peer_chain, between, &options.num_intermediates);
+        err = maker_split(r->peer_chain, between, CHAIN_LIST_MAX,
+                          &options.num_intermediates);
     if (err == BV_OK)
         err = chain_verify(r->peer_cert, &options, NULL);
     if (err == BV_E_NO_MEMORY)
@@ -272,7 +241,7 @@ by_manufacturer(struct core *core, const struct core_request *r, int64_t now,
     if (named != BV_OK)
         id->device[0] = '\0';
     id->auth = AUDIT_AUTH_MANUFACTURER;
-    BV_TRY(check_manufacturer_crl(m, &id->peer, now, p));
+    BV_TRY(check_manufacturer_crl(m, r, &id->peer, now, p));
     BV_TRY(check_strength(core, &id->peer.spki, p));
     digest_sha256(id->peer.spki.whole, key_hash);
     BV_TRY(check_key(core, key_hash, p));

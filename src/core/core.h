@@ -68,12 +68,13 @@ struct core_manufacturer {
                                      * they replace no valid certificate */
     bool id_from_cn;                /* else subject serialNumber, then CN */
     bool known_only;                /* only devices already in the inventory */
-    bool crl_required;              /* without a usable crl, and for devices of
-                                     * another issuer than the crl's: refused */
+    bool crl_required;              /* whose issuer, or the issuer of a CA on
+                                     * the way, has no list in crls: refused */
     struct span anchors;            /* its CA certificates, DER, one after
                                      * another; without any: all refused */
-    struct span crl;                /* DER, may be empty: its revoked devices;
-                                     * signature checked by the loader */
+    struct span crls;               /* DER, one after another, may be empty:
+                                     * its revoked devices and CAs; signatures
+                                     * checked by the loader */
 };
 
 /* An EST path label (or its like at another door) and what it selects. */

@@ -133,4 +133,26 @@ new_crl
 reload
 until_true 10 becomes m2 200
 ok $? "with a good list the same device enrols again"
+
+# --- the lists of a CA and of the root above it ---
+of_deep() { # COMMAND...: openssl ca for one of the CAs of the second manufacturer
+    sed "s|maker/ca\.|maker/$1.|;s|maker/index|maker/$1.index|" "$maker/openssl.cnf" >"$maker/$1.cnf"
+    touch "$maker/$1.index"
+    openssl ca -config "$maker/$1.cnf" "${@:2}" 2>/dev/null
+}
+list_of() { of_deep "$1" -gencrl -out "$maker/$1.crl"; }
+list_of deep && list_of plant || bail "no lists of the second manufacturer"
+key_and_csr d2 "/serialNumber=d2" && by d2 device plant && cp "$maker/d2.key" "$work/d2-idevid.key"
+cp "$maker/d2.crt" "$work/d2-idevid.crt"
+cat "$maker/deep.crt" "$maker/plant.crt" >"$maker/both.crt"
+sed -i "s|$maker/deep.crt\"|$maker/both.crt\"\n    crl = {\"$maker/deep.crl\", \"$maker/plant.crl\"}|" "$ca/brevet.conf"
+check "two lists are fine" brevet check
+reload
+until_true 10 becomes d2 200
+ok $? "a device below a CA with a list each enrols"
+of_deep deep -revoke "$maker/plant.crt" && list_of deep
+reload
+until_true 10 becomes d2 403
+ok $? "what the root revoked lets nobody in"
+check "with the reason" said 'revoked the CA of this certificate'
 finish

@@ -93,7 +93,8 @@ every_kind_of_value_is_read(void **state)
         "profile sensor { approval = true }\n"
         "label factory { profile = sensor }\n"
         "manufacturer acme { certificates = trust/acme.pem id = cn group = g "
-        "}\n");
+        "}\nmanufacturer one { certificates = c crl = one.crl }\n"
+        "manufacturer two { certificates = c crl = { a.crl, b.crl } }\n");
     assert_int_equal(config->log_level, LOG_LEVEL_DEBUG);
     assert_int_equal(config->doors, 3);
     assert_int_equal(config->num_https, 2);
@@ -127,6 +128,12 @@ every_kind_of_value_is_read(void **state)
     assert_true(config->core.manufacturers[0].id_from_cn);
     assert_string_equal(config->manufacturer_files[0].certificates,
                         "trust/acme.pem");
+    assert_false(config->core.manufacturers[0].crl_required);
+    assert_int_equal(config->manufacturer_files[1].num_crl, 1);
+    assert_string_equal(config->manufacturer_files[1].crl[0], "one.crl");
+    assert_int_equal(config->manufacturer_files[2].num_crl, 2);
+    assert_string_equal(config->manufacturer_files[2].crl[1], "b.crl");
+    assert_true(config->core.manufacturers[2].crl_required);
     config_free(config);
 }
 

@@ -405,7 +405,8 @@ test_renew_expired(void **state)
 }
 
 static struct span
-maker_device(const char *cn, uint8_t *buf, size_t cap)
+device_by(struct span issuer, struct key *issuer_key, const char *cn,
+          uint8_t *buf, size_t cap)
 {
     struct profile p;
     uint8_t spki_buf[LIMIT_SPKI];
@@ -417,11 +418,17 @@ maker_device(const char *cn, uint8_t *buf, size_t cap)
     struct ca_spec spec = {.profile = &p,
                            .cn = cn,
                            .spki = sink_view(&spki),
-                           .issuer_cert = f.maker,
-                           .issuer_key = f.maker_key,
+                           .issuer_cert = issuer,
+                           .issuer_key = issuer_key,
                            .now = FIXTURE_NOW};
     assert_int_equal(ca_issue(&spec, &out, problem, sizeof problem), BV_OK);
     return sink_view(&out);
+}
+
+static struct span
+maker_device(const char *cn, uint8_t *buf, size_t cap)
+{
+    return device_by(f.maker, f.maker_key, cn, buf, cap);
 }
 
 static void
@@ -480,7 +487,7 @@ test_manufacturer_needs_its_crl(void **state)
     crl_put_outer(&out, tbs.len, head.sig, 70);
     sink_put(&out, sink_view(&tbs)); /* its signature is the loader's affair */
     crl_put_signature(&out, head.sig, span_of(crl_buf, 70));
-    f.manufacturers[0].crl = sink_view(&out);
+    f.manufacturers[0].crls = sink_view(&out);
     expect(BV_OK, &r);
     fixture_time += 101;
     r = with_secret(key, "m1", "");
@@ -520,8 +527,105 @@ test_manufacturer_crl_by_another_spelling(void **state)
     crl_put_outer(&out, tbs.len, head.sig, 70);
     sink_put(&out, sink_view(&tbs));
     crl_put_signature(&out, head.sig, span_of(crl_buf, 70));
-    f.manufacturers[0].crl = sink_view(&out);
+    f.manufacturers[0].crls = sink_view(&out);
     expect(BV_E_REVOKED, &r);
+}
+
+/* put_list adds a CRL of issuer's; its signature is the loader's affair. */
+static void
+put_list(struct sink *out, struct span issuer, struct span key_id,
+         struct span revoked)
+{
+    struct cert ca, cert = {0};
+    uint8_t tbs_buf[1024], signature[70] = {0};
+    struct sink tbs = SINK_ARRAY(tbs_buf);
+    assert_int_equal(cert_parse(issuer, &ca), BV_OK);
+    if (revoked.len > 0)
+        assert_int_equal(cert_parse(revoked, &cert), BV_OK);
+    struct crl_head head = {.issuer = ca.subject,
+                            .sig = ALG_SIG_ECDSA_SHA256,
+                            .this_update = FIXTURE_NOW - 10,
+                            .next_update = FIXTURE_NOW + 100,
+                            .key_id = key_id.len > 0 ? key_id : ca.ski,
+                            .number = 1};
+    struct crl_entry entry = {cert.serial, FIXTURE_NOW - 20, 1};
+    crl_put_tbs(&tbs, &head, &entry, revoked.len > 0 ? 1 : 0);
+    crl_put_outer(out, tbs.len, head.sig, sizeof signature);
+    sink_put(out, sink_view(&tbs));
+    crl_put_signature(out, head.sig, SPAN_ARRAY(signature));
+    assert_false(out->failed);
+}
+
+struct listed {
+    bool maker, plant;     /* there is a list of theirs */
+    struct span by_maker;  /* what the maker's lists */
+    struct span by_plant;  /* what the plant's lists */
+    struct span plant_kid; /* another key of the plant's name */
+};
+
+static void
+expect_listed(enum bv_err want, const struct core_request *r, struct span plant,
+              const struct listed *listed)
+{
+    static uint8_t buf[4096];
+    struct sink out = SINK_ARRAY(buf);
+    if (listed->maker)
+        put_list(&out, f.maker, SPAN_EMPTY, listed->by_maker);
+    if (listed->plant)
+        put_list(&out, plant, listed->plant_kid, listed->by_plant);
+    f.manufacturers[0].crls = sink_view(&out);
+    expect(want, r);
+}
+
+/* A plant below the manufacturer's root: every CA on the way counts. */
+static void
+test_manufacturer_revokes_its_own_ca(void **state)
+{
+    static uint8_t plant_der[2048], both[4096];
+    uint8_t idevid[2048];
+    struct sink anchors = SINK_ARRAY(both);
+    bv_auto(key) struct key *plant_key = fixture_key();
+    bv_auto(key) struct key *key = fixture_key();
+    struct span plant =
+        fixture_ca("intermediate", "Maker plant", plant_key, f.maker,
+                   f.maker_key, plant_der, sizeof plant_der);
+    struct core_request r = with_secret(key, "m1", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = device_by(plant, plant_key, "m1", idevid, sizeof idevid);
+    r.peer_chain = plant;
+    f.manufacturers[0].crl_required = true;
+    expect_listed(BV_E_REFUSED, &r, plant, &(struct listed){.maker = true});
+    expect_listed(BV_E_REFUSED, &r, plant, &(struct listed){.plant = true});
+    expect_listed(
+        BV_E_REVOKED, &r, plant,
+        &(struct listed){.maker = true, .plant = true, .by_maker = plant});
+    expect_listed(BV_E_REVOKED, &r, plant,
+                  &(struct listed){
+                      .maker = true, .plant = true, .by_plant = r.peer_cert});
+    expect_listed(BV_E_REFUSED, &r, plant,
+                  &(struct listed){.maker = true,
+                                   .plant = true,
+                                   .plant_kid = SPAN_LIT("another key")});
+    /* the plant is trusted as it is, until a list says otherwise */
+    sink_put(&anchors, f.maker);
+    sink_put(&anchors, plant);
+    f.manufacturers[0].anchors = sink_view(&anchors);
+    r.peer_chain = SPAN_EMPTY;
+    expect_listed(
+        BV_E_REVOKED, &r, plant,
+        &(struct listed){.maker = true, .plant = true, .by_maker = plant});
+    expect_listed(BV_OK, &r, plant, &(struct listed){.plant = true});
+    /* another device, for the answer above is remembered */
+    bv_auto(key) struct key *other = fixture_key();
+    r = with_secret(other, "m2", "");
+    r.trust = CORE_TRUST_MANUFACTURER;
+    strcpy(r.trust_name, "acme");
+    r.peer_cert = device_by(plant, plant_key, "m2", idevid, sizeof idevid);
+    r.peer_chain = plant;
+    f.manufacturers[0].anchors = f.maker;
+    expect_listed(BV_OK, &r, plant,
+                  &(struct listed){.maker = true, .plant = true});
 }
 
 static void
@@ -856,6 +960,7 @@ main(void)
         T(test_idevid_enrols_its_own_device),
         T(test_manufacturer_needs_its_crl),
         T(test_manufacturer_crl_by_another_spelling),
+        T(test_manufacturer_revokes_its_own_ca),
         T(test_operator_approves_or_denies),
         T(test_keygen_only_where_the_profile_allows),
         T(test_keygen_keeps_nobody_waiting),
