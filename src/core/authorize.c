@@ -311,7 +311,8 @@ check_own_use(struct core *core, const struct core_request *r,
               const struct problem *p)
 {
     const struct profile *profile = core_profile(core, own->profile);
-    bool renews = r->op == CORE_REENROLL && profile != NULL;
+    bool renews =
+        (r->op == CORE_REENROLL || r->op == CORE_ASK) && profile != NULL;
     bool expired = now > id->peer.not_after;
     bool for_clients =
         id->peer.eku.len == 0 || ext_has_eku(id->peer.eku, oid_client_auth);
@@ -412,6 +413,8 @@ authorize(struct core *core, const struct core_request *request, int64_t now,
                         "renewal needs the certificate that is renewed");
         return by_own_cert(core, request, now, ret, &p);
     }
+    if (request->op == CORE_ASK && request->trust == CORE_TRUST_OWN)
+        return by_own_cert(core, request, now, ret, &p); /* to renew it */
     if (request->secret.len > 0)
         return by_token(core, request, now, ret, &p);
     switch (request->trust) {

@@ -196,7 +196,7 @@ void core_signed(void *core, uint64_t ticket, enum bv_err err,
                  struct span result);
 
 /* core_submit takes a request of a door; the reply comes through calls.reply,
- * possibly before core_submit returns (only refusals that changed nothing),
+ * possibly before core_submit returns (only what changed nothing),
  * else at a later core_commit. The request is copied where needed. More than
  * LIMIT_INFLIGHT at once are answered BUSY. */
 void core_submit(struct core *core, unsigned door_tag, uint64_t id,

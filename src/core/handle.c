@@ -572,6 +572,22 @@ busy(struct core *core, unsigned tag, uint64_t id)
     core->calls.reply(core->calls.user, tag, id, &reply);
 }
 
+/* The profile that this credential leads to, for a door that has to say what
+ * a CSR is to look like. Nothing is written, nobody is refused. */
+static void
+tell_profile(struct core *core, struct job *job,
+             const struct core_request *request)
+{
+    struct work w = {.core = core, .r = request, .job = job};
+    struct core_reply *reply = &job->reply;
+    w.now = core_now(core);
+    reply->err = identify(&w);
+    if (reply->err == BV_OK)
+        memcpy(reply->profile, job->d.profile, sizeof reply->profile);
+    core->calls.reply(core->calls.user, job->tag, job->id, reply);
+    job_free(job);
+}
+
 void
 handle_request(struct core *core, unsigned tag, uint64_t id,
                const struct core_request *request)
@@ -581,6 +597,10 @@ handle_request(struct core *core, unsigned tag, uint64_t id,
         job = job_of(request, tag, id);
     if (job == NULL) {
         busy(core, tag, id);
+        return;
+    }
+    if (request->op == CORE_ASK) {
+        tell_profile(core, job, request);
         return;
     }
     job->counted = true;

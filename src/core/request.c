@@ -84,7 +84,7 @@ decode_head(struct span *in, struct core_request *r)
     uint8_t version, door, op, trust;
     BV_TRY(take_ranged(in, REQUEST_VERSION, REQUEST_VERSION, &version));
     BV_TRY(take_ranged(in, CORE_DOOR_EST, CORE_DOOR_ADMIN, &door));
-    BV_TRY(take_ranged(in, CORE_ENROLL, CORE_KEYGEN, &op));
+    BV_TRY(take_ranged(in, CORE_ENROLL, CORE_ASK, &op));
     BV_TRY(take_ranged(in, CORE_TRUST_NONE, CORE_TRUST_MANUFACTURER, &trust));
     r->door = (enum core_door)door;
     r->op = (enum core_op)op;

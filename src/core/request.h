@@ -22,6 +22,7 @@ enum core_op {
     CORE_ENROLL = 1, /* a first certificate for this device */
     CORE_REENROLL,   /* renew or rekey: the peer certificate is replaced */
     CORE_KEYGEN,     /* enroll with a key pair made by the server */
+    CORE_ASK,        /* nothing is made: which profile would it be */
 };
 
 /* Which of the two kept-apart trust stores vouched for the TLS client. */

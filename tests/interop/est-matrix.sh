@@ -22,7 +22,11 @@ profile "gateway" {
     san-id-dns = "true"
     channel-binding = "verify"
 }
+profile "big" {
+    keys = {"p384"}
+}
 label "slow" { profile = approved }
+label "big" { profile = big }
 label "code" { profile = code }
 label "gw" { profile = gateway }'
 start_daemon
@@ -179,6 +183,16 @@ attrs
 check "name the subject of the certificate" grep -q "STRING.*:gw.example.net" "$work/attrs"
 check "and its SAN" grep -qi "DUMP\]:.*$(printf 'gw.example.net' | od -An -tx1 | tr -d ' \n')" "$work/attrs"
 check "they are not for others to keep" grep -q no-store <(header Cache-Control)
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$work/b1.key" 2>/dev/null
+new_csr b1
+big() { get "$est/csrattrs" "$@" && attrs && grep -q secp384r1 "$work/attrs"; }
+refuse "without a label a stranger is told of the default profile" big
+check "a claim code's holder of that code's profile" big --user "b1:$(token --device b1 --profile big)"
+post big/simpleenroll "$work/b1.b64" --user "b1:$(token --device b1)"
+answer_certs "$work/b1.crt"
+check "who renews of the certificate's profile" big --cert "$work/b1.crt" --key "$work/b1.key"
+brevet cert revoke --device b1 --reason superseded >/dev/null
+refuse "a revoked one is told what a stranger is" big --cert "$work/b1.crt" --key "$work/b1.key"
 
 # --- a label that is an operation's name ---
 cp "$ca/brevet.conf" "$work/good.conf"

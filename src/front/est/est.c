@@ -149,36 +149,6 @@ handle_cacerts(void *ctx, struct front_request *request)
                     offer->cacerts_tag);
 }
 
-/* Who comes with a certificate of ours is told what its renewal has to look
- * like; an RA asks for others. */
-static bool
-is_for_renewal(const struct exchange_tls *tls, struct cert *ret_cert)
-{
-    return tls->trust == NET_TRUST_OWN &&
-           cert_parse(tls->peer_cert, ret_cert) == BV_OK &&
-           !cert_has_eku(ret_cert, oid_cmc_ra);
-}
-
-static void
-handle_csrattrs(void *ctx, struct front_request *request)
-{
-    const struct offer *offer = find_offer(ctx, request);
-    uint8_t buf[LIMIT_NAME + LIMIT_CERT];
-    struct sink out = SINK_ARRAY(buf);
-    struct cert own;
-
-    if (offer != NULL && is_for_renewal(request->exchange->tls, &own)) {
-        offers_put_csrattrs(&out, offer->profile, &own);
-        if (!out.failed) {
-            reply_der(request, EST_TYPE_CSRATTRS, sink_view(&out), NULL, NULL);
-            return;
-        }
-    }
-    if (offer != NULL)
-        reply_known(request, EST_TYPE_CSRATTRS, offer->csrattrs,
-                    offer->csrattrs_tag);
-}
-
 static void
 handle_fullcmc(void *ctx, struct front_request *request)
 {
@@ -341,7 +311,7 @@ use_renewal_cert(const struct exchange_tls *tls, struct core_request *ask)
 
 static enum bv_err
 ask_core(struct est_door *door, struct front_request *request, enum core_op op,
-         struct span csr)
+         struct span csr, peer_fn *answered)
 {
     uint8_t credential[CREDENTIAL_MAX];
     uint8_t buf[ASK_MAX];
@@ -352,7 +322,7 @@ ask_core(struct est_door *door, struct front_request *request, enum core_op op,
     front_core_request(request, CORE_DOOR_EST, &ask);
     ask.op = op;
     ask.csr = csr;
-    if (op == CORE_REENROLL)
+    if (op == CORE_REENROLL || op == CORE_ASK)
         use_renewal_cert(request->exchange->tls, &ask);
     BV_TRY(span_copy_str(request->segment, ask.label, sizeof(ask.label)));
     read_credential(request, credential, &ask);
@@ -360,7 +330,7 @@ ask_core(struct est_door *door, struct front_request *request, enum core_op op,
     explicit_bzero(credential, sizeof(credential));
     enum bv_err err = sink_done(&out, &body);
     if (err == BV_OK)
-        err = peer_ask(door->core, MSG_REQUEST, body, on_reply, request);
+        err = peer_ask(door->core, MSG_REQUEST, body, answered, request);
     explicit_bzero(buf, out.len);
     return err;
 }
@@ -384,9 +354,114 @@ handle_enroll(void *ctx, struct front_request *request)
                    err == BV_E_NO_SPACE ? NULL : "the body is not base64", 0);
         return;
     }
-    err = ask_core(door, request, (enum core_op)request->route->tag, csr);
+    err = ask_core(door, request, (enum core_op)request->route->tag, csr,
+                   on_reply);
     if (err != BV_OK)
         front_fail(request, err, NULL, 1);
+}
+
+/* --- CSR attributes --- */
+
+/* Who comes with a certificate of ours, be it good for its renewal only, is
+ * told what that has to look like; an RA asks for others. */
+static bool
+is_for_renewal(const struct exchange_tls *tls, struct cert *ret_cert)
+{
+    struct span der =
+        tls->trust == NET_TRUST_OWN ? tls->peer_cert : tls->renewal_cert;
+    return der.len > 0 && cert_parse(der, ret_cert) == BV_OK &&
+           !cert_has_eku(ret_cert, oid_cmc_ra);
+}
+
+/* profile NULL: what is said to all at this label. */
+static void
+reply_csrattrs(struct front_request *request, const struct offer *offer,
+               const struct profile *profile)
+{
+    uint8_t buf[LIMIT_NAME + LIMIT_CERT];
+    struct sink out = SINK_ARRAY(buf);
+    struct cert own;
+    bool renews = is_for_renewal(request->exchange->tls, &own);
+
+    if (renews || profile != NULL)
+        offers_put_csrattrs(&out, profile != NULL ? profile : offer->profile,
+                            renews ? &own : NULL);
+    if (out.len > 0 && !out.failed)
+        reply_der(request, EST_TYPE_CSRATTRS, sink_view(&out), NULL, NULL);
+    else
+        reply_known(request, EST_TYPE_CSRATTRS, offer->csrattrs,
+                    offer->csrattrs_tag);
+}
+
+/* Whom core would refuse is told what is said to all. */
+static void
+on_profile(void *arg, enum bv_err err, enum msg_type type, struct span body)
+{
+    struct front_request *request = arg;
+    const struct est_door *door = request->ctx;
+    struct core_reply reply = {0};
+
+    if (err == BV_OK && type != MSG_REPLY)
+        err = BV_E_UNAVAILABLE;
+    if (err == BV_OK)
+        err = core_reply_decode(body, &reply);
+    if (err != BV_OK) {
+        front_fail(request, BV_E_UNAVAILABLE, NULL, 1);
+        return;
+    }
+    const struct offer *offer = find_offer(request->ctx, request);
+    if (offer != NULL)
+        reply_csrattrs(
+            request, offer,
+            reply.err == BV_OK
+                ? offers_profile(door->settings->config, reply.profile)
+                : NULL);
+}
+
+static const char *
+profile_of_maker(const struct core_config *config, const char *name)
+{
+    for (size_t i = 0; i < config->num_manufacturers; i++)
+        if (strcmp(config->manufacturers[i].name, name) == 0)
+            return config->manufacturers[i].profile;
+    return "";
+}
+
+/* Without a label it is the credential that decides on the profile, and of
+ * tokens and certificates of ours only core knows theirs. At a label core takes
+ * none that is for another profile. */
+static bool
+is_cores_to_say(const struct front_request *request)
+{
+    struct span credential;
+    struct cert own;
+
+    return request->segment.len == 0 &&
+           (is_for_renewal(request->exchange->tls, &own) ||
+            http_field_find(request->http->fields, "Authorization",
+                            &credential));
+}
+
+static void
+handle_csrattrs(void *ctx, struct front_request *request)
+{
+    struct est_door *door = ctx;
+    const struct offer *offer = find_offer(ctx, request);
+    const struct exchange_tls *tls = request->exchange->tls;
+    const struct profile *profile = NULL;
+
+    if (offer == NULL)
+        return;
+    if (is_cores_to_say(request)) {
+        if (ask_core(door, request, CORE_ASK, SPAN_EMPTY, on_profile) != BV_OK)
+            front_fail(request, BV_E_UNAVAILABLE, NULL, 1);
+        return;
+    }
+    if (request->segment.len == 0 && tls->trust == NET_TRUST_MANUFACTURER)
+        profile = offers_profile(
+            door->settings->config,
+            profile_of_maker(door->settings->config, tls->trust_name));
+    reply_csrattrs(request, offer, profile);
 }
 
 /* --- routes --- */

@@ -9,8 +9,8 @@
 #include "wire/name.h"
 #include "wire/oid.h"
 
-static const struct profile *
-find_profile(const struct core_config *config, const char *name)
+const struct profile *
+offers_profile(const struct core_config *config, const char *name)
 {
     for (size_t i = 0; i < config->num_profiles; i++)
         if (strcmp(config->profiles[i].name, name) == 0)
@@ -21,7 +21,7 @@ find_profile(const struct core_config *config, const char *name)
 const struct core_ca *
 offers_ca(const struct core_config *config, const char *profile_name)
 {
-    const struct profile *profile = find_profile(config, profile_name);
+    const struct profile *profile = offers_profile(config, profile_name);
 
     if (profile == NULL)
         return NULL;
@@ -200,7 +200,7 @@ add_offer(const struct front_est_settings *settings, struct offers *offers,
         offers_find(offers, span_str(label)) != NULL)
         return BV_E_BAD_CONFIG;
     memcpy(offer->label, label, strlen(label) + 1);
-    offer->profile = find_profile(settings->config, profile);
+    offer->profile = offers_profile(settings->config, profile);
     offer->ca = offers_ca(settings->config, profile);
     if (offer->profile == NULL || offer->ca == NULL)
         return BV_E_BAD_CONFIG;

@@ -487,6 +487,46 @@ test_a_failing_store_and_the_queue(void **state)
     fixture_reopen(&f);
 }
 
+/* A door asks what a credential leads to: told, and nothing is done. */
+static void
+test_ask_for_the_profile(void **state)
+{
+    uint8_t der[2048];
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    struct span own = enrolled(key, "d1", NULL, "client", der);
+    struct core_request r = fixture_request(CORE_ASK, SPAN_EMPTY);
+    unsigned replies = f.num_replies;
+    r.trust = CORE_TRUST_OWN;
+    r.peer_cert = own;
+    r.secret = SPAN_LIT("of no interest to a renewal");
+    expect(BV_OK, &r);
+    assert_string_equal(f.reply.profile, "client");
+    assert_int_equal(f.reply.cert.len, 0);
+    assert_int_equal(f.num_replies, replies + 1);
+    assert_false(core_has_work(f.core));
+    strcpy(r.label, "gateway");
+    expect(BV_E_REFUSED, &r);
+    r.label[0] = '\0';
+    /* past its end, where it may still renew itself */
+    fixture_profile(&f, "client")->renew_after_expiry = 86400;
+    fixture_time += 400 * 86400;
+    expect(BV_E_EXPIRED, &r);
+    fixture_time -= 400 * 86400;
+    fixture_time += 365 * 86400 + 3600;
+    expect(BV_OK, &r);
+    fixture_token(&f, "d2", NULL, 1, secret);
+    r = fixture_request(CORE_ASK, SPAN_EMPTY);
+    r.secret = span_str(secret);
+    for (int i = 0; i < 3; i++) {
+        expect(BV_OK, &r); /* no use is spent */
+        assert_string_equal(f.reply.profile, "device");
+    }
+    r.secret = SPAN_LIT("wrong");
+    expect(BV_E_UNAUTHENTICATED, &r);
+    assert_false(core_has_work(f.core));
+}
+
 int
 main(void)
 {
@@ -505,6 +545,7 @@ main(void)
         T(test_ra_of_no_group_replaces_nothing),
         T(test_a_server_renews_itself),
         T(test_san_may_have_to_be_repeated),
+        T(test_ask_for_the_profile),
         T(test_a_failing_store_and_an_ra),
         T(test_a_failing_store_and_the_queue),
     };

@@ -11,6 +11,7 @@
 
 #include "fake.h"
 #include "front/est/offer.h"
+#include "tests/unit/pki/certs.h"
 #include "wire/base64.h"
 #include "wire/cms.h"
 #include "wire/est.h"
@@ -27,6 +28,7 @@ static struct profile profiles[2];
 static struct core_ca cas[2];
 static struct core_label labels[1];
 static struct core_config config;
+static struct core_manufacturer makers[2];
 static struct front_est_settings settings;
 
 static int
@@ -37,6 +39,7 @@ setup(void **state)
     memset(&fake_answer, 0, sizeof(fake_answer));
     memset(&fake_question, 0, sizeof(fake_question));
     memset(profiles, 0, sizeof(profiles));
+    fake_tls = (struct exchange_tls){.active = true};
     (void)strcpy(profiles[0].name, "device");
     (void)strcpy(profiles[0].ca, "issuing");
     profiles[0].key_p256 = true;
@@ -59,7 +62,12 @@ setup(void **state)
                                   .cas = cas,
                                   .num_cas = 2,
                                   .labels = labels,
-                                  .num_labels = 1};
+                                  .num_labels = 1,
+                                  .manufacturers = makers,
+                                  .num_manufacturers = 2};
+    makers[0] = (struct core_manufacturer){.name = "plain"};
+    makers[1] =
+        (struct core_manufacturer){.name = "acme", .profile = "gateway"};
     settings = (struct front_est_settings){.config = &config};
     assert_int_equal(front_est.open(&env, state), BV_OK);
     return 0;
@@ -179,6 +187,105 @@ test_csrattrs_follow_the_profile(void **state)
     assert_int_equal(attrs.rsa_bits, 3072);
     assert_true(attrs.challenge);
     assert_int_equal(attrs.num_extensions, 1); /* a SAN of its own choice */
+}
+
+/* Without a label the credential leads to a profile, and that is told. */
+static void
+test_csrattrs_of_a_manufacturers_device(void **state)
+{
+    struct est_csrattrs attrs;
+
+    fake_tls.trust = NET_TRUST_MANUFACTURER;
+    fake_tls.trust_name = "acme";
+    send_to(state, HTTP_GET, PATH "csrattrs", "", "", "");
+    assert_int_equal(est_csrattrs_decode(decode_body(), &attrs), BV_OK);
+    assert_int_equal(attrs.key, ALG_KEY_RSA);
+    assert_true(attrs.challenge);
+    assert_string_equal(fake_value("Cache-Control"), "no-store");
+    fake_tls.trust_name = "plain";
+    send_to(state, HTTP_GET, PATH "csrattrs", "", "", "");
+    assert_int_equal(est_csrattrs_decode(decode_body(), &attrs), BV_OK);
+    assert_int_equal(attrs.key, ALG_KEY_P256);
+    assert_int_equal(fake_question.num, 0);
+}
+
+static void
+core_says(enum bv_err err, const char *profile)
+{
+    uint8_t buf[512];
+    struct sink out = SINK_ARRAY(buf);
+    struct core_reply reply = {.err = err};
+
+    (void)strcpy(reply.profile, profile);
+    core_reply_encode(&out, &reply);
+    fake_question.fn(fake_question.arg, BV_OK, MSG_REPLY, sink_view(&out));
+}
+
+static void
+check_own_attrs(enum alg_key key)
+{
+    struct est_csrattrs attrs;
+
+    assert_int_equal(fake_answer.status, 200);
+    assert_string_equal(fake_value("Cache-Control"), "no-store");
+    assert_int_equal(est_csrattrs_decode(decode_body(), &attrs), BV_OK);
+    assert_int_equal(attrs.key, key);
+    assert_int_equal(attrs.num_rdns, 1);
+    assert_true(attrs.subject[0].value.len > 0); /* its own name */
+}
+
+/* Of our own certificates core knows the profile, also of those that are good
+ * for nothing but their renewal. */
+static void
+test_csrattrs_of_a_renewal(void **state)
+{
+    static struct test_cert own;
+    uint8_t buf[65536];
+    struct core_request request;
+
+    test_issue(&own, test_key(ALG_KEY_P256, 0), "d-1", TEST_DEVICE, NULL,
+               (struct span)SPAN_LIT("\x42\x01"), 1795000000, 1796000000, NULL);
+    for (int only = 0; only < 2; only++) {
+        fake_tls = (struct exchange_tls){.active = true};
+        fake_tls.trust = only ? NET_TRUST_NONE : NET_TRUST_OWN;
+        *(only ? &fake_tls.renewal_cert : &fake_tls.peer_cert) = own.der;
+        send_to(state, HTTP_GET, PATH "csrattrs", "", "", "");
+        memcpy(buf, fake_question.body, fake_question.body_len);
+        assert_int_equal(
+            core_request_decode(span_of(buf, fake_question.body_len), &request),
+            BV_OK);
+        assert_int_equal(request.op, CORE_ASK);
+        assert_int_equal(request.trust, CORE_TRUST_OWN);
+        assert_true(span_eq(request.peer_cert, own.der));
+        core_says(BV_OK, "gateway");
+        check_own_attrs(ALG_KEY_RSA);
+        send_to(state, HTTP_GET, PATH "csrattrs", "", "", "");
+        core_says(BV_E_REVOKED, "");
+        check_own_attrs(ALG_KEY_P256);
+        send_to(state, HTTP_GET, PATH "csrattrs", "", "", "");
+        fake_settle();
+        assert_int_equal(fake_answer.err, BV_E_UNAVAILABLE);
+        /* a label has one profile */
+        unsigned asked = fake_question.num;
+        send_to(state, HTTP_GET, LABEL "csrattrs", "gw", "", "");
+        check_own_attrs(ALG_KEY_RSA);
+        assert_int_equal(fake_question.num, asked);
+    }
+    key_free(own.key);
+}
+
+static void
+test_csrattrs_of_a_token(void **state)
+{
+    struct est_csrattrs attrs;
+
+    send_to(state, HTTP_GET, PATH "csrattrs", "",
+            "Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n", "");
+    assert_int_equal(fake_answer.num, 0);
+    core_says(BV_OK, "gateway");
+    assert_int_equal(est_csrattrs_decode(decode_body(), &attrs), BV_OK);
+    assert_int_equal(attrs.key, ALG_KEY_RSA);
+    assert_int_equal(attrs.subject[0].value.len, 0);
 }
 
 static void
@@ -425,6 +532,9 @@ main(void)
         TEST(test_labels),
         TEST(test_reload_adds_cross_certificates),
         TEST(test_csrattrs_follow_the_profile),
+        TEST(test_csrattrs_of_a_manufacturers_device),
+        TEST(test_csrattrs_of_a_renewal),
+        TEST(test_csrattrs_of_a_token),
         TEST(test_fullcmc_is_not_offered),
         TEST(test_enroll_asks_core),
         TEST(test_each_operation),

@@ -86,11 +86,16 @@ front_fail(struct front_request *request, enum bv_err err, const char *detail,
     fake_answer.retry_after = retry_after;
 }
 
+/* Who the client is; nobody at first. */
+static struct exchange_tls fake_tls = {.active = true};
+
 void
 front_core_request(const struct front_request *request, enum core_door door,
                    struct core_request *ret_core)
 {
-    *ret_core = (struct core_request){.door = door};
+    *ret_core = (struct core_request){.door = door,
+                                      .trust = (enum core_trust)fake_tls.trust,
+                                      .peer_cert = fake_tls.peer_cert};
     (void)strcpy(ret_core->peer, "192.0.2.7");
 }
 
@@ -146,13 +151,12 @@ fake_send(const struct front *front, void *ctx, enum http_method method,
           const char *route, const char *rest, const char *fields,
           struct span body)
 {
-    static const struct exchange_tls NO_CERT = {.active = true};
 
     fake_exchange = (struct exchange){
         .request = {.method = method, .fields = span_str(fields)},
         .body = body,
         .peer = "192.0.2.7",
-        .tls = &NO_CERT,
+        .tls = &fake_tls,
     };
     fake_request = (struct front_request){
         .exchange = &fake_exchange,
