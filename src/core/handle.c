@@ -210,13 +210,10 @@ choose_device(struct work *w)
 /* A pattern says which names there may be, not whose they are: one that is a
  * registered device's id is that device's. */
 static enum bv_err
-check_not_anothers(struct work *w, const struct san_name *name)
+check_not_anothers(struct work *w, const char *id)
 {
     struct core_reply *reply = &w->job->reply;
-    char id[LIMIT_DEVICE_NAME + 1];
     struct store_device other;
-    if (!names_id_of_san(name, id))
-        return BV_OK;
     enum bv_err err = enroll_device_find(w->core, id, &other);
     if (err == BV_E_NOT_FOUND)
         return BV_OK;
@@ -238,8 +235,12 @@ check_san_owners(struct work *w)
     if (w->san.len == 0)
         return BV_OK;
     BV_TRY(san_open(sink_view(&w->san), &it));
-    while ((err = san_next(&it, &name)) == BV_OK)
-        BV_TRY(check_not_anothers(w, &name));
+    while ((err = san_next(&it, &name)) == BV_OK) {
+        char ids[NAMES_IDS_MAX][LIMIT_DEVICE_NAME + 1];
+        unsigned num = names_ids_of_san(&name, ids);
+        for (unsigned i = 0; i < num; i++)
+            BV_TRY(check_not_anothers(w, ids[i]));
+    }
     return err == BV_E_NOT_FOUND ? BV_OK : err;
 }
 

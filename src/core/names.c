@@ -227,20 +227,50 @@ put_urn(const struct profile *p, const char *id, struct sink *out)
     }
 }
 
-bool
-names_id_of_san(const struct san_name *name, char ret_id[LIMIT_DEVICE_NAME + 1])
+/* RFC 8141 3.1: letters of either case */
+static struct span
+after_urn(const struct san_name *name, const char *urn)
 {
-    static const char *const urns[] = {"urn:uuid:", "urn:dev:mac:"};
-    struct span id = name->type == SAN_DNS ? name->value : SPAN_EMPTY;
-    for (size_t i = 0; name->type == SAN_URI && i < 2; i++) {
-        size_t len = strlen(urns[i]);
-        /* RFC 8141 3.1: letters of either case */
-        if (name->value.len > len &&
-            strncasecmp((const char *)name->value.data, urns[i], len) == 0)
-            id = span_of(name->value.data + len, name->value.len - len);
-    }
+    size_t len = strlen(urn);
+    if (name->type != SAN_URI || name->value.len <= len ||
+        strncasecmp((const char *)name->value.data, urn, len) != 0)
+        return SPAN_EMPTY;
+    return span_of(name->value.data + len, name->value.len - len);
+}
+
+static bool
+put_id(struct span id, char ret_id[LIMIT_DEVICE_NAME + 1])
+{
     return names_is_id(id) &&
            span_copy_str(id, ret_id, LIMIT_DEVICE_NAME + 1) == BV_OK;
+}
+
+/* What put_urn has widened. */
+static struct span
+narrow(struct span eui64, uint8_t buf[12])
+{
+    if (eui64.len != 16 ||
+        !span_eq_nocase(span_of(eui64.data + 6, 4), SPAN_LIT("fffe")))
+        return SPAN_EMPTY;
+    memcpy(buf, eui64.data, 6);
+    memcpy(buf + 6, eui64.data + 10, 6);
+    return span_of(buf, 12);
+}
+
+unsigned
+names_ids_of_san(const struct san_name *name,
+                 char ret_ids[NAMES_IDS_MAX][LIMIT_DEVICE_NAME + 1])
+{
+    uint8_t buf[12];
+    struct span mac = after_urn(name, "urn:dev:mac:");
+    struct span uuid = after_urn(name, "urn:uuid:");
+    struct span id = name->type == SAN_DNS ? name->value
+                     : mac.len > 0         ? mac
+                                           : uuid;
+    unsigned num = 0;
+    num += put_id(id, ret_ids[num]);
+    num += put_id(narrow(mac, buf), ret_ids[num]);
+    return num;
 }
 
 static bool

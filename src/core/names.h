@@ -34,11 +34,13 @@ enum bv_err names_san(const struct profile *profile, const char *id,
                       struct span requested, struct sink *out,
                       char *ret_problem, size_t cap) BV_CHECKED;
 
-/* names_id_of_san: the id of the device that a SAN would stand for: a dNSName
- * as it is, of the URNs a profile derives (san_id_urn) what follows. False for
- * other names, and those no id can be. */
-bool names_id_of_san(const struct san_name *name,
-                     char ret_id[LIMIT_DEVICE_NAME + 1]);
+/* names_ids_of_san: the ids of the devices that a SAN would stand for, none to
+ * two: a dNSName as it is, of the URNs a profile derives (san_id_urn) what
+ * follows; an EUI-64 may be a widened EUI-48 (RFC 9039 4.1). Those that no id
+ * can be are left out. */
+#define NAMES_IDS_MAX 2
+unsigned names_ids_of_san(const struct san_name *name,
+                          char ret_ids[NAMES_IDS_MAX][LIMIT_DEVICE_NAME + 1]);
 
 /* names_glob matches without case folding; '*' is any run of characters, in a
  * host name (dns true) any run without a dot. */

@@ -323,6 +323,7 @@ test_san_of_another_device(void **state)
     uint8_t der[2048], uri_buf[100];
     bv_auto(key) struct key *other = fixture_key();
     bv_auto(key) struct key *second = fixture_key();
+    bv_auto(key) struct key *third = fixture_key();
     bv_auto(key) struct key *key = fixture_key();
     struct profile *p = fixture_profile(&f, "gateway");
     p->san_allowed = PROFILE_SAN_DNS | PROFILE_SAN_URI;
@@ -331,6 +332,7 @@ test_san_of_another_device(void **state)
     p->num_san_patterns = 2;
     (void)enrolled(other, "b.gw.example", der, sizeof der);
     (void)enrolled(second, uuid, der, sizeof der);
+    (void)enrolled(third, "0a1b2c3d4e5f", der, sizeof der);
     fixture_token(&f, "a.gw.example", NULL, 5, secret);
     struct core_request r = with_secret(key, "a.gw.example", secret);
     strcpy(r.label, "gateway");
@@ -349,11 +351,16 @@ test_san_of_another_device(void **state)
         if (cases[i].want != BV_OK)
             assert_non_null(strstr(f.reply.detail, "b.gw.example"));
     }
-    static const char *const prefixes[] = {"urn:uuid:", "URN:UUID:"};
-    for (size_t i = 0; i < 2; i++) {
+    static const struct {
+        const char *prefix, *id;
+    } urns[] = {{"urn:uuid:", uuid},
+                {"URN:UUID:", uuid},
+                /* RFC 9039 4.1: the EUI-48 widened */
+                {"urn:dev:mac:", "0a1b2cfffe3d4e5f"}};
+    for (size_t i = 0; i < sizeof urns / sizeof *urns; i++) {
         struct sink uri = SINK_ARRAY(uri_buf);
-        (void)snprintf(urn, sizeof urn, "%s%s", prefixes[i], uuid);
-        strcpy(p->san_patterns[1], i == 0 ? "uri:urn:*" : "uri:URN:*");
+        (void)snprintf(urn, sizeof urn, "%s%s", urns[i].prefix, urns[i].id);
+        strcpy(p->san_patterns[1], i == 1 ? "uri:URN:*" : "uri:urn:*");
         size_t mark = der_open(&uri, DER_SEQUENCE);
         san_put(&uri, SAN_URI, span_str(urn));
         der_close(&uri, mark);
