@@ -114,6 +114,7 @@ struct est_csrattrs {
 /* est_csrattrs_put writes CsrAttrs (DER, not base64). With is_template it
  * writes both forms, the older list first, so that every client finds its own
  * (RFC 9908 section 4); the list then carries only extensions with a value.
+ * With challenge the list stands alone: a template cannot ask for it.
  * Everything empty: the empty SEQUENCE. */
 void est_csrattrs_put(struct sink *out, const struct est_csrattrs *attrs);
 

@@ -228,7 +228,10 @@ est_csrattrs_put(struct sink *out, const struct est_csrattrs *attrs)
     put_extensions(out, attrs, false);
     if (attrs->sig != ALG_SIG_NONE)
         der_put_oid(out, oid_of_sig(attrs->sig));
-    if (attrs->is_template)
+    /* RFC 9908 4: who reads the template reads nothing else, and 3.4 has no
+     * form in it for a challengePassword that the client is to fill in: an
+     * Attribute has a value, which would be taken as given. */
+    if (attrs->is_template && !attrs->challenge)
         put_template(out, attrs);
     der_close(out, list);
 }

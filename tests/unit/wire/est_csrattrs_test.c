@@ -141,6 +141,26 @@ test_writes_the_examples(void **state)
     expect(&san, SAN_GIVEN);
 }
 
+/* Who understands a template sees nothing else: it would hide the challenge. */
+static void
+test_no_template_with_a_challenge(void **state)
+{
+    uint8_t buf[512];
+    struct sink out = SINK_ARRAY(buf);
+    struct est_csrattrs attrs = {.key = ALG_KEY_P256,
+                                 .challenge = true,
+                                 .is_template = true,
+                                 .subject = {{.oid = oid_cn}},
+                                 .num_rdns = 1};
+    struct est_csrattrs got;
+
+    est_csrattrs_put(&out, &attrs);
+    assert_int_equal(est_csrattrs_decode(sink_view(&out), &got), BV_OK);
+    assert_false(got.is_template);
+    assert_true(got.challenge);
+    assert_int_equal(got.key, ALG_KEY_P256);
+}
+
 /* The older list stands before the template; the template's own octets are
  * those of the example. */
 static void
@@ -291,6 +311,7 @@ main(void)
         cmocka_unit_test(test_reads_the_template),
         cmocka_unit_test(test_writes_the_examples),
         cmocka_unit_test(test_writes_the_template),
+        cmocka_unit_test(test_no_template_with_a_challenge),
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_cut_is_refused),
         cmocka_unit_test(test_refusals),
