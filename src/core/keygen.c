@@ -169,6 +169,27 @@ choose_kind(const struct work *w, bool wrap)
         w->profile->rsa_min != 0 ? ALG_KEY_RSA : ALG_KEY_ED25519, 0};
 }
 
+/* RFC 7030 4.4: the suite that carries a key in clear must hide it as well as
+ * the key is strong (in bits, by NIST SP 800-57 part 1, 5.6.1). */
+static unsigned
+strength_of(enum alg_key alg)
+{
+    return alg == ALG_KEY_P521 ? 256 : alg == ALG_KEY_P384 ? 192 : 128;
+}
+
+static enum bv_err
+check_plain(struct work *w, enum alg_key alg)
+{
+    if (!w->profile->server_keygen_plain)
+        return work_say(w, BV_E_REFUSED,
+                        "server-made keys must be asked for encrypted");
+    if (w->r->cipher_bits < strength_of(alg))
+        return work_say(w, BV_E_REFUSED,
+                        "this TLS suite is weaker than the key: offer AES-256 "
+                        "alone, or ask for the key encrypted");
+    return BV_OK;
+}
+
 enum bv_err
 keygen_start(struct work *w)
 {
@@ -176,13 +197,12 @@ keygen_start(struct work *w)
     bool wrap = csr->decrypt_key_id.len + csr->asymm_decrypt_key_id.len > 0;
     if (!w->profile->server_keygen)
         return work_say(w, BV_E_REFUSED, "the profile has no server-made keys");
-    if (!wrap && !w->profile->server_keygen_plain)
-        return work_say(w, BV_E_REFUSED,
-                        "server-made keys must be asked for encrypted");
     struct kind kind = choose_kind(w, wrap);
     if (!is_made_here(kind))
         return work_say(w, BV_E_BAD_KEY,
                         "RSA keys made by the server have 2048 or 3072 bits");
+    if (!wrap)
+        BV_TRY(check_plain(w, kind.alg));
     if (wrap) {
         BV_TRY(find_recipient(w));
         BV_TRY(choose_wrap(w, kind.alg));

@@ -4,7 +4,7 @@
 
 /* Both forms begin with a version octet so that a door and a core of
  * different builds cannot misread each other. */
-#define REQUEST_VERSION 2
+#define REQUEST_VERSION 3
 #define REPLY_VERSION   1
 
 static void
@@ -71,6 +71,7 @@ core_request_encode(struct sink *out, const struct core_request *request)
     sink_bytes(out, request->secret);
     sink_bytes(out, request->binding);
     sink_bytes(out, request->csr);
+    sink_u16(out, request->cipher_bits);
 }
 
 /* The longest user name or secret a door may pass on; claim codes are 40. */
@@ -107,6 +108,7 @@ core_request_decode(struct span in, struct core_request *ret_request)
     BV_TRY(take_limited(&in, SECRET_MAX, &r.secret));
     BV_TRY(take_limited(&in, BINDING_MAX, &r.binding));
     BV_TRY(take_limited(&in, LIMIT_CSR, &r.csr));
+    BV_TRY(span_u16(&in, &r.cipher_bits));
     BV_TRY(span_end(in));
     if ((r.trust == CORE_TRUST_NONE) != (r.peer_cert.len == 0))
         return BV_E_BAD_MESSAGE;

@@ -49,6 +49,7 @@ struct core_request {
     struct span user, secret; /* HTTP Basic or its like; may be empty */
     struct span binding;      /* channel binding of this connection:
                                * tls-unique or tls-exporter octets */
+    uint16_t cipher_bits;     /* how strong this connection encrypts */
     struct span csr;          /* DER PKCS#10, not yet looked at */
 };
 

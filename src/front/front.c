@@ -265,5 +265,6 @@ front_core_request(const struct front_request *request, enum core_door door,
     core.peer_cert = exchange->tls->peer_cert;
     core.peer_chain = exchange->tls->peer_chain;
     core.binding = exchange->tls->binding;
+    core.cipher_bits = exchange->tls->cipher_bits;
     *ret_core = core;
 }

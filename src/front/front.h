@@ -112,7 +112,7 @@ uint16_t front_status(enum bv_err err);
 const char *front_trust_name(const struct exchange_tls *tls);
 
 /* front_core_request fills door, request_id, peer, trust, trust_name,
- * peer_cert, peer_chain and binding; everything else is zero. */
+ * peer_cert, peer_chain, binding and cipher_bits; everything else is zero. */
 void front_core_request(const struct front_request *request,
                         enum core_door door, struct core_request *ret_core);
 

@@ -37,7 +37,8 @@ struct exchange_tls {
                           * extended master secret; 1.3: tls-exporter, 32
                           * octets (RFC 9266). Empty if there is none. */
     bool binding_is_exporter;
-    uint16_t version; /* 0x0303, 0x0304 */
+    uint16_t version;     /* 0x0303, 0x0304 */
+    uint16_t cipher_bits; /* of the suite's encryption: 128, 256 */
 };
 
 struct exchange {

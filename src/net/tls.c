@@ -347,6 +347,7 @@ note_facts(struct tls_conn *conn)
     bv_auto(cert) X509 *cert = SSL_get1_peer_certificate(conn->ssl);
     facts->active = true;
     facts->version = (uint16_t)SSL_version(conn->ssl);
+    facts->cipher_bits = (uint16_t)SSL_get_cipher_bits(conn->ssl, NULL);
     note_binding(conn);
     if (cert == NULL)
         return BV_OK;

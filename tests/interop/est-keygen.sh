@@ -95,6 +95,13 @@ post clear/serverkeygen "$work/unsigned" --user "c1:$(token --device c1)"
 equal "the CSR's signature does not matter (RFC 7030 4.4.1)" 200 "$status"
 post clear/serverkeygen "$work/ask.b64"
 equal "without a credential: 401" 401 "$status"
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out "$work/strong.key" 2>/dev/null
+strong_code=$(token --device c3)
+ask c3 strong clear -- --user "c3:$strong_code" --tls-max 1.2 --ciphers ECDHE-ECDSA-AES128-GCM-SHA256
+equal "a P-384 key by AES-128: 403 (RFC 7030 4.4)" 403 "$status"
+check "the reason says suite" grep -q suite <(reason)
+ask c3 strong clear -- --user "c3:$strong_code" --tls-max 1.2 --ciphers ECDHE-ECDSA-AES256-GCM-SHA384
+equal "and by AES-256" 200 "$status"
 ask w0 some wrapped -- --user "w0:$(token --device w0)"
 equal "in clear where the profile does not allow it: 403" 403 "$status"
 check "the reason says encrypted" grep -q encrypted <(reason)

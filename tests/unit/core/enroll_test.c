@@ -704,6 +704,7 @@ test_keygen_makes_what_the_profile_has(void **state)
         p->rsa_max = cases[i].rsa_max;
         struct core_request r = with_secret(key, "d1", secret);
         r.op = CORE_KEYGEN;
+        r.cipher_bits = 256;
         csr_buf[r.csr.len - 3] ^= 1; /* its signature */
         expect(cases[i].bits != 0 ? BV_OK : BV_E_BAD_KEY, &r);
         if (cases[i].bits == 0)
@@ -714,11 +715,42 @@ test_keygen_makes_what_the_profile_has(void **state)
     }
 }
 
+/* RFC 7030 4.4: a key in clear is hidden as well as it is strong. */
+static void
+test_keygen_needs_a_suite_as_strong(void **state)
+{
+    static const struct {
+        enum alg_key alg;
+        uint16_t bits;
+        enum bv_err want;
+    } cases[] = {
+        {ALG_KEY_P256, 128, BV_OK},        {ALG_KEY_P256, 0, BV_E_REFUSED},
+        {ALG_KEY_P384, 128, BV_E_REFUSED}, {ALG_KEY_P384, 256, BV_OK},
+        {ALG_KEY_P521, 128, BV_E_REFUSED}, {ALG_KEY_P521, 256, BV_OK},
+        {ALG_KEY_ED25519, 128, BV_OK},
+    };
+    char secret[64];
+    struct profile *p = fixture_profile(&f, "device");
+    p->server_keygen = p->server_keygen_plain = true;
+    p->key_p384 = p->key_p521 = p->key_ed25519 = true;
+    fixture_token(&f, "d1", NULL, 9, secret);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bv_auto(key) struct key *key = NULL;
+        assert_int_equal(key_generate(cases[i].alg, 0, &key), BV_OK);
+        struct core_request r = with_secret(key, "d1", secret);
+        r.op = CORE_KEYGEN;
+        r.cipher_bits = cases[i].bits;
+        expect(cases[i].want, &r);
+        if (cases[i].want != BV_OK)
+            assert_non_null(strstr(f.reply.detail, "suite"));
+    }
+}
+
 /* Core makes the key itself and does nothing else meanwhile. */
 static void
 test_keygen_keeps_nobody_waiting(void **state)
 {
-    static const unsigned sizes[] = {2056, 4096};
+    static const unsigned sizes[] = {2056, 3080};
     char secret[64];
     struct cert cert;
     struct profile *p = fixture_profile(&f, "device");
@@ -963,6 +995,7 @@ main(void)
         T(test_manufacturer_revokes_its_own_ca),
         T(test_operator_approves_or_denies),
         T(test_keygen_only_where_the_profile_allows),
+        T(test_keygen_needs_a_suite_as_strong),
         T(test_keygen_keeps_nobody_waiting),
         T(test_keygen_makes_what_the_profile_has),
         T(test_quota_and_block),

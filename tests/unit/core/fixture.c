@@ -412,6 +412,7 @@ fixture_request(enum core_op op, struct span csr)
                                  .op = op,
                                  .request_id = "0123456789abcdef",
                                  .peer = "192.0.2.1",
+                                 .cipher_bits = 128,
                                  .csr = csr};
 }
 

@@ -23,6 +23,7 @@ sample(void)
     r.secret = SPAN_LIT("s3cret");
     r.binding = SPAN_LIT("binding");
     r.csr = SPAN_LIT("csr");
+    r.cipher_bits = 256;
     return r;
 }
 
@@ -56,6 +57,7 @@ test_round_trip(void **state)
     assert_true(span_eq(got.secret, want.secret));
     assert_true(span_eq(got.binding, want.binding));
     assert_true(span_eq(got.csr, want.csr));
+    assert_int_equal(got.cipher_bits, want.cipher_bits);
 }
 
 static void

@@ -219,6 +219,8 @@ reply_facts(struct exchange *exchange)
     sink_dec(&out, exchange->tls->renewal_cert.len);
     sink_str(&out, " chain=");
     sink_dec(&out, exchange->tls->peer_chain.len);
+    sink_str(&out, " bits=");
+    sink_dec(&out, exchange->tls->cipher_bits);
     sink_str(&out, " binding=");
     sink_hex(&out, exchange->tls->binding);
     sink_str(&out, ";");

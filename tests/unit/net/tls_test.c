@@ -64,6 +64,9 @@ check_accepted(int version, const struct issued *who, const char *want)
         fail_msg("wanted %s, got %s", want, text);
     own_binding(&client, version, hex);
     assert_non_null(strstr(text, hex));
+    (void)snprintf(hex, sizeof(hex), " bits=%d ",
+                   SSL_get_cipher_bits(client.ssl, NULL));
+    assert_non_null(strstr(text, hex));
     assert_int_equal(SSL_session_reused(client.ssl), 0);
     tls_client_close(&client);
     server_stop(&server);
