@@ -233,8 +233,17 @@ dispatch(struct admin_call *call, const json_t *request)
         return admin_problem(call, BV_E_REFUSED,
                              "your role does not permit this");
     }
+    call->core->batch.touched = false;
     enum bv_err err = verb->fn(call);
-    if (err != BV_OK && err_fault(err) != BV_FAULT_PEER && !call->apart)
+    if (err == BV_OK || call->apart)
+        return err;
+    /* A refusal comes before the first change. After it, what the store will
+     * not take of ours is no conflict of the caller's. */
+    if (call->core->batch.touched && err_fault(err) == BV_FAULT_PEER) {
+        err = batch_error(err);
+        call->detail[0] = '\0';
+    }
+    if (err_fault(err) != BV_FAULT_PEER)
         batch_fail(call->core, err);
     return err;
 }

@@ -43,9 +43,8 @@ check_issued(struct core *core, struct job *job, struct store_device *device)
 }
 
 static enum bv_err
-store_issued(struct core *core, struct job *job, struct span signature)
+write_issued(struct core *core, struct job *job, struct store_device *device)
 {
-    struct store_device device = {.created_at = core_now(core)};
     struct audit_event event = {
         .action = AUDIT_CERT_ISSUE,
         .actor = AUDIT_ACTOR_OPERATOR,
@@ -59,17 +58,24 @@ store_issued(struct core *core, struct job *job, struct span signature)
     };
     uint8_t hash[32];
     int64_t id;
-    BV_TRY(enroll_assemble(core, job, signature));
     digest_sha256(span_of(job->cert, job->cert_len), hash);
     event.cert_sha256 = SPAN_ARRAY(hash);
-    BV_TRY(batch_begin(core));
-    BV_TRY(check_issued(core, job, &device));
-    memcpy(device.name, job->d.device, sizeof device.name);
-    memcpy(device.profile, job->d.profile, sizeof device.profile);
-    device.last_seen = core_now(core);
-    BV_TRY(core->store->device_put(core->store->ctx, &device, &id));
+    memcpy(device->name, job->d.device, sizeof device->name);
+    memcpy(device->profile, job->d.profile, sizeof device->profile);
+    device->last_seen = core_now(core);
+    BV_TRY(core->store->device_put(core->store->ctx, device, &id));
     BV_TRY(enroll_put(core, job, id));
     return batch_audit(core, &event);
+}
+
+static enum bv_err
+store_issued(struct core *core, struct job *job, struct span signature)
+{
+    struct store_device device = {.created_at = core_now(core)};
+    BV_TRY(enroll_assemble(core, job, signature));
+    BV_TRY(batch_begin(core));
+    BV_TRY(check_issued(core, job, &device));
+    return batch_error(write_issued(core, job, &device));
 }
 
 static json_t *

@@ -26,7 +26,7 @@ enum bv_err
 batch_begin(struct core *core)
 {
     BV_TRY(open_batch(core));
-    core->batch.dirty = true;
+    core->batch.dirty = core->batch.touched = true;
     return BV_OK;
 }
 

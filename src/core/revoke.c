@@ -184,9 +184,9 @@ block_key(struct core *core, const uint8_t key_hash[32], struct span serial,
         .reason = SPAN_LIT("keyCompromise"),
     };
     BV_TRY(batch_begin(core));
-    BV_TRY(s->key_block(s->ctx, span_of(key_hash, 32), "keyCompromise",
-                        moment(core)));
-    return batch_audit(core, &event);
+    enum bv_err err = s->key_block(s->ctx, span_of(key_hash, 32),
+                                   "keyCompromise", moment(core));
+    return batch_error(err == BV_OK ? batch_audit(core, &event) : err);
 }
 
 enum bv_err
@@ -213,7 +213,7 @@ revoke_cert(struct core *core, uint64_t seq, int reason,
         return BV_OK;
     BV_TRY(batch_begin(core));
     done->changed++;
-    return change(core, &row, reason, actor);
+    return batch_error(change(core, &row, reason, actor));
 }
 
 /* Numbers first, changes after: the store is not changed under a walk. */

@@ -123,6 +123,7 @@ struct map_put {
 struct batch {
     bool open;        /* a store transaction is open */
     bool dirty;       /* something is written in it */
+    bool touched;     /* by who is at it now: see admin.c */
     bool own_changed; /* the status of a certificate of the server's own */
     struct job *head, **tail;
     struct map_put *puts;

@@ -1,10 +1,13 @@
 """The disk fills up, the database turns read-only, a page is damaged: nothing is
 half done, the operator is told what to do, and service resumes by itself."""
 import atexit
+import contextlib
 import os
 import pathlib
 import re
 import shutil
+import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -299,6 +302,56 @@ def damaged():
     brevet.stop()
 
 
+def sql(db, text):
+    with contextlib.closing(sqlite3.connect(db, timeout=10)) as there, there:
+        return there.execute(text).fetchall()
+
+
+def rows(db):
+    return [sql(db, f"SELECT count(*) FROM {table}")[0][0] for table in ("cert", "audit", "device", "revoked")]
+
+
+def refused_insert():
+    """The database takes no row of one kind: nothing leaves, nothing stays, and
+    when it takes them again all goes on."""
+    brevet = Brevet()
+    brevet.start()
+    secret = brevet.token("--group", "ins", "--uses", "100", "--expires", "1d")
+    db = brevet.dir / "db/brevet.db"
+    _, _, body = brevet.enroll(new_csr(brevet.root, "ins-0")[1], secret)
+    first = cert_of(body, brevet.root / "ins-0.crt")[1]
+    pids = sorted(brevet.pids())
+    for table in ("cert", "audit"):
+        before = rows(db)
+        csr = new_csr(brevet.root, f"ins-{table}")[1]
+        sql(db, f"CREATE TRIGGER fault BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'fault'); END")
+        status, fields, text = brevet.enroll(csr, secret)
+        ok(status == 503 and "Retry-After" in fields and b"MII" not in text,
+           f"no row in {table}: no certificate leaves, the client is told to come back", f"{status} {text[:80]}")
+        if table == "audit":
+            revoked = brevet.cli("cert", "revoke", first)
+            ok(revoked.returncode == 1 and ocsp_status(brevet, brevet.root / "ins-0.crt") == "good",
+               f"no row in {table}: no revocation either", revoked.stderr.strip()[:80])
+            pem = brevet.root / "ins-y.pem"
+            pem.write_text(ssl.DER_cert_to_PEM_cert(new_csr(brevet.root, "ins-y")[1])
+                           .replace("CERTIFICATE", "CERTIFICATE REQUEST"))
+            issued = brevet.cli("cert", "issue", "--profile", "device", "--csr", pem)
+            ok(issued.returncode == 1 and issued.stdout == "",
+               f"no row in {table}: no certificate by hand", issued.stderr.strip()[:80])
+            made = brevet.cli("token", "create", "--device", "ins-x")
+            ok(made.returncode == 1 and made.stdout == "", f"no row in {table}: no claim code leaves",
+               made.stderr.strip()[:80])
+        ok(rows(db) == before, f"no row in {table}: nothing half done stays", f"{before} {rows(db)}")
+        sql(db, "DROP TRIGGER fault")
+        ok(brevet.enroll(csr, secret)[0] == 200, f"no row in {table}, over: the same request succeeds")
+    ok(brevet.cli("cert", "issue", "--profile", "device", "--csr", pem).returncode == 0, "no row, over: issues by hand")
+    ok(brevet.cli("cert", "revoke", first).returncode == 0, "no row, over: revokes")
+    ok(sorted(brevet.pids()) == pids, "no row: no process died")
+    brevet.stop()
+    good, text = brevet.verify_audit()
+    ok(good, "no row: the audit log verifies", text)
+
+
 PAGE = 4096
 TABLE_LEAF, INDEX_LEAF = 0x0D, 0x0A  # the first octet of a page
 
@@ -371,6 +424,7 @@ if __name__ == "__main__":
     map_growth()
     read_only()
     read_only_under_way()
+    refused_insert()
     damaged()
     damaged_large()
     finish()

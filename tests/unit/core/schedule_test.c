@@ -312,6 +312,40 @@ test_our_conflict_is_ours(void **state)
 }
 
 static enum bv_err
+no_entry(void *ctx, uint64_t index, struct span entry)
+{
+    return BV_E_CONFLICT;
+}
+
+/* A verb whose entry the database refuses has done nothing, and is not told as
+ * the operator's mistake. */
+static void
+test_no_act_without_its_entry(void **state)
+{
+    static const char *const verbs[] = {
+        "{\"verb\":\"cert.revoke\",\"args\":{\"device\":\"d1\"}}",
+        "{\"verb\":\"cert.hold\",\"args\":{\"device\":\"d1\"}}",
+        "{\"verb\":\"token.create\",\"args\":{\"device\":\"d2\","
+        "\"expires\":3600}}",
+        "{\"verb\":\"device.block\",\"args\":{\"name\":\"d1\"}}",
+    };
+    bv_auto(key) struct key *key = fixture_key();
+    struct core_request r = enrolment(key, "d1");
+    assert_int_equal(fixture_run(&f, &r), BV_OK);
+    unsigned good = count(LIST, "\"good\"");
+    f.faulty.audit_put = no_entry;
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        assert_non_null(strstr(fixture_admin(&f, verbs[i]), "UNAVAILABLE"));
+    f.faulty.audit_put = f.store.audit_put;
+    assert_int_equal(count(LIST, "\"good\""), good);
+    assert_int_equal(count("{\"verb\":\"token.list\",\"args\":{}}", "\"id\""),
+                     1);
+    assert_int_equal(
+        count("{\"verb\":\"device.list\",\"args\":{}}", "\"blocked\":true"), 0);
+    assert_non_null(strstr(fixture_admin(&f, verbs[0]), "\"changed\":1"));
+}
+
+static enum bv_err
 damaged(void *ctx, const struct store_cert *row)
 {
     return BV_E_CORRUPT;
@@ -365,8 +399,8 @@ main(void)
         T(test_clock_put_back),          T(test_clock_ahead_lets_nobody_go),
         T(test_clock_hours_ahead),       T(test_revoked_without_a_clock),
         T(test_crl_that_cannot_appear),  T(test_failed_verb_fails_alone),
-        T(test_our_conflict_is_ours),    T(test_damage_ends_it),
-        T(test_lifetime_is_ahead),
+        T(test_our_conflict_is_ours),    T(test_no_act_without_its_entry),
+        T(test_damage_ends_it),          T(test_lifetime_is_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
