@@ -212,17 +212,23 @@ change_device(struct admin_call *call, const char *device, int reason,
 static json_t *
 done_json(const struct revoke_done *done)
 {
+    char buf[400];
+    struct sink note = SINK_ARRAY(buf);
     json_t *json = json_pack("{s:i}", "changed", (int)done->changed);
     if (done->kept)
-        (void)json_object_set_new(
-            json, "note",
-            json_string("what was revoked already keeps its reason; the key is "
-                        "blocked"));
+        sink_str(&note, "what was revoked already keeps its reason; the key is "
+                        "blocked");
     if (done->key_only)
-        (void)json_object_set_new(
-            json, "note",
-            json_string("this key has no certificate to revoke; it is "
-                        "blocked"));
+        sink_str(&note, "this key has no certificate to revoke; it is blocked");
+    if (done->unasked)
+        sink_str(&note, note.len > 0 ? "; " : "");
+    if (done->unasked) /* RFC 9608 */
+        sink_str(&note, "a certificate with noRevAvail is believed until it "
+                        "ends, for nobody asks for its status: block the "
+                        "device, so that it gets no other one (brevet device "
+                        "block)");
+    if (note.len > 0)
+        (void)json_object_set_new(json, "note", json_stringn(buf, note.len));
     return json;
 }
 

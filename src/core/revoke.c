@@ -52,7 +52,7 @@ struct row {
     int64_t device;
     bool own; /* ours: of the OCSP responder or the listener */
     int64_t revoked_at, not_after;
-    bool root;
+    bool root, no_rev_avail;
     uint8_t serial[LIMIT_SERIAL];
     size_t serial_len;
     uint8_t key_hash[32];
@@ -62,6 +62,7 @@ static enum bv_err
 copy_row(void *user, const struct store_cert *cert)
 {
     struct row *row = user;
+    struct cert parsed;
     if (cert->serial.len > sizeof row->serial || cert->key_hash.len != 32)
         return BV_E_CORRUPT;
     row->seq = cert->seq;
@@ -72,6 +73,8 @@ copy_row(void *user, const struct store_cert *cert)
     row->revoked_at = cert->revoked_at;
     row->not_after = cert->not_after;
     row->root = strcmp(cert->profile, "root") == 0;
+    row->no_rev_avail =
+        cert_parse(cert->der, &parsed) == BV_OK && parsed.no_rev_avail;
     memcpy(row->serial, cert->serial.data, cert->serial.len);
     row->serial_len = cert->serial.len;
     memcpy(row->key_hash, cert->key_hash.data, 32);
@@ -213,6 +216,7 @@ revoke_cert(struct core *core, uint64_t seq, int reason,
         return BV_OK;
     BV_TRY(batch_begin(core));
     done->changed++;
+    done->unasked |= row.no_rev_avail && reason >= 0;
     return batch_error(change(core, &row, reason, actor));
 }
 

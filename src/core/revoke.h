@@ -19,6 +19,7 @@ struct revoke_done {
     unsigned changed; /* certificates */
     bool kept;        /* keyCompromise: one keeps another reason */
     bool key_only;    /* keyCompromise: there is nothing but the key */
+    bool unasked;     /* one says noRevAvail: nobody asks for its status */
 };
 
 /* revoke_cert changes one certificate's status in the open batch. reason is a

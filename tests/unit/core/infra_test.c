@@ -165,6 +165,28 @@ test_compromise_is_told_later(void **state)
     assert_null(strstr(f.json, "note"));
 }
 
+/* RFC 9608: revoked for the record only, and the operator is told. */
+static void
+test_nobody_asks(void **state)
+{
+    char asked[64], unasked[64];
+    struct profile *p = fixture_profile(&f, "device");
+    enroll("d1", asked);
+    p->no_rev_avail = true;
+    p->crldp = p->aia_ocsp = false;
+    enroll("d2", unasked);
+    assert_non_null(
+        strstr(status("cert.revoke", asked, "superseded"), "\"changed\":1"));
+    assert_null(strstr(f.json, "note"));
+    assert_non_null(strstr(status("cert.hold", unasked, ""), "\"changed\":1"));
+    assert_non_null(strstr(f.json, "brevet device block"));
+    assert_non_null(
+        strstr(status("cert.release", unasked, ""), "\"changed\":1"));
+    assert_null(strstr(f.json, "note"));
+    assert_non_null(
+        strstr(status("cert.revoke", unasked, "keyCompromise"), "noRevAvail"));
+}
+
 /* A key that was found before anybody enrolled with it. */
 static void
 test_compromised_key_alone(void **state)
@@ -651,6 +673,7 @@ main(void)
         T(test_status_steps),
         T(test_compromise_is_told_later),
         T(test_compromised_key_alone),
+        T(test_nobody_asks),
         T(test_numbers_increase),
         T(test_key_comes_back),
         T(test_late_crl_is_told),
