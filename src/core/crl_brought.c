@@ -1,10 +1,12 @@
 #include "core/crl_brought.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "core/batch.h"
 #include "core/crl.h"
+#include "core/crl_file.h"
 #include "core/infra.h"
 #include "pki/digest.h"
 #include "wire/crl.h"
@@ -110,6 +112,24 @@ issuer_of(struct core *core, const struct crl *crl)
     return NULL;
 }
 
+/* This very CRL is published and was not recorded: an attempt that failed half
+ * way is made again. */
+static bool
+is_unrecorded(const struct taking *t)
+{
+    const struct store *s = t->core->store;
+    struct store_crl row = {0};
+    struct crl_file_facts file;
+    uint8_t hash[DIGEST_SHA256_LEN];
+    enum bv_err err = s->crl_last(s->ctx, t->issuer->id, &row);
+    if ((err != BV_OK && err != BV_E_NOT_FOUND) || row.number >= t->number ||
+        crl_file_look(t->issuer->config->crl_path, &file) != BV_OK)
+        return false;
+    digest_sha256(t->crl.whole, hash);
+    return file.number == t->number &&
+           memcmp(file.sha256, hash, sizeof hash) == 0;
+}
+
 static enum bv_err
 check_crl(struct taking *t)
 {
@@ -126,7 +146,7 @@ check_crl(struct taking *t)
         return refuse(t, BV_E_EXPIRED, "this CRL is not in force now");
     for (size_t i = 0; i < t->crl.number.len && t->crl.number.len <= 8; i++)
         t->number = t->number << 8 | t->crl.number.data[i];
-    if (t->number <= t->issuer->crl_number)
+    if (t->number <= t->issuer->crl_number && !is_unrecorded(t))
         return refuse(t, BV_E_CONFLICT,
                       "a CRL with this number or a higher one was published "
                       "already");
@@ -171,23 +191,23 @@ record(const struct taking *t, const char *actor)
     return batch_audit(core, &event);
 }
 
-/* The file first: if the record then fails, the next start sees the file's
- * number and goes on from there. */
+/* The file first: if the record then fails, its number is used up all the same,
+ * and the next start sees it in the file. */
 static enum bv_err
 publish(const struct taking *t, const char *actor)
 {
     struct core *core = t->core;
     struct issuer *issuer = t->issuer;
     BV_TRY(infra_write_file(issuer->config->crl_path, 0644, t->crl.whole));
-    BV_TRY(record(t, actor));
     issuer->crl_number = t->number;
     issuer->crl_this = issuer->crl_prune_before = t->crl.this_update;
     issuer->crl_next = t->crl.next_update;
     issuer->crl_warned = 0;
-    log_info("CRL published ca=%s number=%llu signed=elsewhere",
-             issuer->config->name, (unsigned long long)t->number);
     if (core->calls.files_changed != NULL)
         core->calls.files_changed(core->calls.user);
+    BV_TRY(record(t, actor));
+    log_info("CRL published ca=%s number=%llu signed=elsewhere",
+             issuer->config->name, (unsigned long long)t->number);
     return BV_OK;
 }
 

@@ -16,8 +16,9 @@ enum bv_err crl_brought_tbs(struct core *core, struct issuer *issuer,
 
 /* crl_brought_take publishes a CRL signed elsewhere, in the open batch: one of
  * our CAs' (found by its name), by its key, with a higher number than any
- * before, in force. *ret_missing: revoked since it was written, and not on it.
- * Refusals come with a sentence. */
+ * before (or one that was published and could not be recorded), in force.
+ * *ret_missing: revoked since it was written, and not on it. Refusals come with
+ * a sentence. */
 enum bv_err crl_brought_take(struct core *core, struct span der,
                              const char *actor, struct issuer **ret_issuer,
                              unsigned *ret_missing, char *ret_problem,

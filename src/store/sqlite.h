@@ -19,9 +19,9 @@
  * Start-up check: a file below check_limit is read whole (PRAGMA quick_check).
  * A larger one only when the machine was started anew while the file was open
  * (a write-ahead log is there, and the boot id differs from the one noted in
- * the file): kill -9 cannot tear pages, a power cut on a lying disk can; or when
- * its last owner doubted it ("<path>.doubt" is there). Else check_step makes up
- * for it. CORRUPT comes with a sentence that says what to do. */
+ * the file): kill -9 cannot tear pages, a power cut on a lying disk can; or
+ * when its last owner doubted it ("<path>.doubt" is there). Else check_step
+ * makes up for it. CORRUPT comes with a sentence that says what to do. */
 #ifndef BV_STORE_SQLITE_H
 #define BV_STORE_SQLITE_H
 

@@ -9,8 +9,9 @@
 #include "base/auto.h"
 #include "store/sqlite_query.h"
 
-#define ROWS_PER_STEP 256 /* a millisecond or two with what they bring along   \
-                           */
+#define ROWS_PER_STEP                                                          \
+    256 /* a millisecond or two with what they bring along                     \
+         */
 
 /* Where the pages are. The rest is found damaged by who uses it: an index is no
  * more than that, and small tables are read all the time. */
