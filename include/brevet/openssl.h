@@ -16,8 +16,8 @@ struct bv_openssl;
 
 /* bv_openssl_open works in the directory dirfd (not owned, must outlive the
  * result). factory_cert and factory_key: PEM files, or NULL. NULL when memory
- * is exhausted, a factory file cannot be read, or they do not belong together.
- */
+ * is exhausted, a factory file cannot be read (nobody is asked for the
+ * passphrase of an encrypted one), or they do not belong together. */
 struct bv_openssl *bv_openssl_open(int dirfd, const char *factory_cert,
                                    const char *factory_key);
 void bv_openssl_close(struct bv_openssl *openssl); /* NULL is fine */

@@ -18,7 +18,8 @@ parse_pem(const void *pem, size_t len)
 {
     bv_auto(BIO) BIO *memory = BIO_new_mem_buf(pem, (int)len);
     return memory == NULL ? NULL
-                          : PEM_read_bio_PrivateKey(memory, NULL, NULL, NULL);
+                          : PEM_read_bio_PrivateKey(
+                                memory, NULL, openssl_no_passphrase, NULL);
 }
 
 static EVP_PKEY *
@@ -28,7 +29,8 @@ load_factory(const struct bv_openssl *openssl)
         return NULL;
     bv_auto(BIO) BIO *file = BIO_new_file(openssl->factory_key, "r");
     return file == NULL ? NULL
-                        : PEM_read_bio_PrivateKey(file, NULL, NULL, NULL);
+                        : PEM_read_bio_PrivateKey(file, NULL,
+                                                  openssl_no_passphrase, NULL);
 }
 
 /* NONE: there is no key, or what there is is none; FAILED: it cannot be read.

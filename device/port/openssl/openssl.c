@@ -22,11 +22,23 @@ openssl_note_errno(struct bv_openssl *openssl, enum bv_port answer,
     return answer;
 }
 
+int
+openssl_no_passphrase(char *buf, int size, int rwflag, void *arg)
+{
+    (void)buf;
+    (void)size;
+    (void)rwflag;
+    (void)arg;
+    return 0;
+}
+
 static X509 *
 read_cert(const char *path)
 {
     bv_auto(BIO) BIO *file = BIO_new_file(path, "r");
-    return file == NULL ? NULL : PEM_read_bio_X509(file, NULL, NULL, NULL);
+    return file == NULL
+               ? NULL
+               : PEM_read_bio_X509(file, NULL, openssl_no_passphrase, NULL);
 }
 
 static bool

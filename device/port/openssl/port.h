@@ -62,6 +62,10 @@ enum bv_port openssl_note(struct bv_openssl *openssl, enum bv_port answer,
 enum bv_port openssl_note_errno(struct bv_openssl *openssl, enum bv_port answer,
                                 const char *what);
 
+/* openssl_no_passphrase answers OpenSSL's question for one: without it, it
+ * would be put to whoever sits at the terminal, and wait. */
+int openssl_no_passphrase(char *buf, int size, int rwflag, void *arg);
+
 /* keys.c; NULL when the slot is empty or cannot be read. */
 EVP_PKEY *keys_load(struct bv_openssl *openssl, enum bv_slot slot);
 struct bv_keys keys_port(struct bv_openssl *openssl);

@@ -9,9 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 
 #include <cmocka.h>
@@ -233,6 +235,75 @@ test_keys(void **state)
     bv_posix_close(posix);
 }
 
+/* --- the factory's identity --- */
+
+static EVP_PKEY *
+write_cert(const char *path)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *cert = X509_new();
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_int_equal(X509_set_version(cert, X509_VERSION_3), 1);
+    assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(cert), 7), 1);
+    assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), 0));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), 86400));
+    assert_int_equal(X509_set_pubkey(cert, key), 1);
+    assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+    assert_int_equal(PEM_write_X509(file, cert), 1);
+    (void)fclose(file);
+    X509_free(cert);
+    return key;
+}
+
+/* opens: in a session without a terminal, where OpenSSL would read what it
+ * asks for from standard input; there the right answer waits. */
+static bool
+opens(const char *cert, const char *key)
+{
+    int ask[2], status = -1;
+    assert_int_equal(pipe(ask), 0);
+    assert_int_equal(write(ask[1], "secret\n", 7), 7);
+    (void)close(ask[1]);
+    pid_t child = fork();
+    if (child == 0) {
+        (void)setsid();
+        (void)dup2(ask[0], STDIN_FILENO);
+        struct bv_openssl *openssl = bv_openssl_open(-1, cert, key);
+        char left = 0;
+        bool asked = read(ask[0], &left, 1) != 1;
+        _exit(asked ? 2 : openssl == NULL);
+    }
+    (void)close(ask[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_not_equal(WEXITSTATUS(status), 2); /* nobody was asked */
+    return WEXITSTATUS(status) == 0;
+}
+
+static void
+test_no_passphrase_is_asked_for(void **state)
+{
+    (void)state;
+    static char secret[] = "secret";
+    char cert[80], key[80];
+    (void)snprintf(cert, sizeof(cert), "%s/cert.pem", base);
+    (void)snprintf(key, sizeof(key), "%s/key.pem", base);
+    EVP_PKEY *pkey = write_cert(cert);
+    for (int encrypted = 0; encrypted < 2; encrypted++) {
+        FILE *file = fopen(key, "w");
+        assert_non_null(file);
+        assert_int_equal(PEM_write_PKCS8PrivateKey(
+                             file, pkey, encrypted ? EVP_aes_128_cbc() : NULL,
+                             encrypted ? secret : NULL, encrypted ? 6 : 0, NULL,
+                             NULL),
+                         1);
+        (void)fclose(file);
+        assert_int_equal(opens(cert, key), !encrypted);
+    }
+    EVP_PKEY_free(pkey);
+}
+
 int
 main(void)
 {
@@ -243,6 +314,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_failed_write, setup, teardown),
         cmocka_unit_test_setup_teardown(test_two_acts, setup, teardown),
         cmocka_unit_test_setup_teardown(test_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_no_passphrase_is_asked_for, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
