@@ -455,17 +455,21 @@ patience(const struct dev *dev, uint32_t asked)
     return left > 0 && left < (int64_t)asked ? (uint32_t)left : asked;
 }
 
+/* The longest pause of our own is no bound for what a server asks for. */
 static uint32_t
 pause_after(struct dev *dev, enum bv_why why, uint32_t asked)
 {
     uint32_t pause =
         dev->record.pause > 0 ? dev->record.pause : dev_pause(dev, 1);
+    if (pause > dev->config.retry_max)
+        pause = dev->config.retry_max;
     asked = patience(dev, asked);
     if (why == BV_WHY_PENDING && asked > 0)
-        pause = asked < PENDING_MIN ? PENDING_MIN : asked;
+        return plan_asked(asked < PENDING_MIN ? PENDING_MIN : asked,
+                          dev_random(dev));
     if (why == BV_WHY_SERVER_ERROR && asked > pause)
-        pause = asked;
-    return pause < dev->config.retry_max ? pause : dev->config.retry_max;
+        return plan_asked(asked, dev_random(dev));
+    return pause;
 }
 
 static void

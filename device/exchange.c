@@ -85,7 +85,29 @@ send_request(struct exchange *exchange, const struct bv_transport *transport)
     return BV_OK;
 }
 
-/* Seconds only: a date would need a clock we may not have. */
+static int64_t
+date(struct span fields, const char *name)
+{
+    struct span value;
+    int64_t time = 0;
+    if (!http_field_find(fields, name, &value) ||
+        http_date_parse(value, &time) != BV_OK || time < 0)
+        return 0;
+    return time;
+}
+
+/* A date counts from the server's own Date: no clock of ours is needed. */
+static uint32_t
+retry_at(struct span fields)
+{
+    int64_t from = date(fields, "Date"), at = date(fields, "Retry-After");
+    if (from == 0 || at <= from)
+        return 0;
+    return at - from < RETRY_AFTER_MAX ? (uint32_t)(at - from)
+                                       : RETRY_AFTER_MAX;
+}
+
+/* RFC 9110 10.2.3 */
 static uint32_t
 retry_after(struct span fields)
 {
@@ -95,23 +117,12 @@ retry_after(struct span fields)
         return 0;
     for (size_t i = 0; i < value.len; i++) {
         if (value.data[i] < '0' || value.data[i] > '9')
-            return 0;
+            return retry_at(fields);
         n = n * 10 + (uint32_t)(value.data[i] - '0');
         if (n > RETRY_AFTER_MAX)
             return RETRY_AFTER_MAX;
     }
     return n;
-}
-
-static int64_t
-date(struct span fields)
-{
-    struct span value;
-    int64_t time = 0;
-    if (!http_field_find(fields, "Date", &value) ||
-        http_date_parse(value, &time) != BV_OK || time < 0)
-        return 0;
-    return time;
 }
 
 static enum bv_err
@@ -120,7 +131,7 @@ start_body(struct exchange *exchange)
     const struct http_response *response = &exchange->response;
     exchange->status = response->status;
     exchange->retry_after = retry_after(response->fields);
-    exchange->date = date(response->fields);
+    exchange->date = date(response->fields, "Date");
     exchange->body_len = 0;
     exchange->chunks = (struct http_chunked){0};
     exchange->state = EXCHANGE_BODY;

@@ -54,6 +54,13 @@ plan_pause(uint32_t failures, uint32_t min, uint32_t max, int64_t life,
 }
 
 uint32_t
+plan_asked(uint32_t asked, uint32_t random)
+{
+    uint32_t more = random % (asked / 8 + 1);
+    return more < UINT32_MAX - asked ? asked + more : UINT32_MAX;
+}
+
+uint32_t
 plan_resume(int64_t due, uint32_t pause, const struct bv_now *now)
 {
     if (!now->wall_known || due == 0)

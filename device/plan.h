@@ -19,6 +19,10 @@ int64_t plan_renew_at(int64_t not_before, int64_t not_after, unsigned percent,
 uint32_t plan_pause(uint32_t failures, uint32_t min, uint32_t max, int64_t life,
                     uint32_t random);
 
+/* plan_asked: seconds to wait when a server asked for so many: up to an eighth
+ * more by random, for it may have asked a whole fleet. */
+uint32_t plan_asked(uint32_t asked, uint32_t random);
+
 /* plan_resume: seconds still to wait after a restart for an attempt that was
  * planned `pause` seconds after some moment and to be due at wall time `due`
  * (0: unknown). With a believable wall clock the rest of the pause, else as

@@ -20,8 +20,10 @@
  * The promise: once the device had a working identity, no power cut, no server
  * answer and no clock takes it away. Failures cost an attempt: the pause before
  * the next grows (1 min to 24 h, spread at random; for a short-lived
- * certificate less) and survives a restart. A server's Retry-After is followed
- * until the restart, but never beyond half of what is left of the certificate.
+ * certificate less) and survives a restart. A server's Retry-After (seconds,
+ * or a date) is followed until the restart, with up to an eighth more so that a
+ * fleet does not come back as one; but not for more than a week, nor for much
+ * beyond half of what is left of the certificate.
  *
  * Clocks: the wall clock may be unknown, wrong, or jump. The present is never
  * believed to be before the build (config.not_before_build) or before the
@@ -112,7 +114,8 @@ struct bv_config {
                                * per id; 0: 8. 255: none */
     uint32_t exchange_ms;     /* total time for one exchange; 0: 30000 */
     uint32_t retry_min;       /* seconds; first pause after a failure; 0: 60 */
-    uint32_t retry_max;       /* seconds; longest pause; 0: 86400 */
+    uint32_t retry_max;       /* seconds; longest pause of our own;
+                               * 0: 86400 */
     uint32_t trust_every;     /* seconds between looks at cacerts besides those
                                * at each renewal; 0: 604800 (a week) */
     int64_t not_before_build; /* Unix seconds the present cannot precede: the

@@ -280,9 +280,69 @@ test_retry_after_is_kept(void **state)
     unsigned before = world.contacts;
     assert_false(world_run(&world, &device, BV_EVENT_PENDING, 3500));
     assert_int_equal(world.contacts, before);
-    assert_true(world_run(&world, &device, BV_EVENT_PENDING, 200));
+    assert_true(world_run(&world, &device, BV_EVENT_PENDING, 600));
     world.mood = MOOD_HONEST;
-    assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, 4000));
+    assert_true(world_run(&world, &device, BV_EVENT_ENROLLED, 4100));
+}
+
+static uint32_t
+asked_to_wait(enum mood mood, uint32_t seconds, uint32_t seed)
+{
+    struct bv_status status;
+    world_init(&world);
+    if (mood == MOOD_BROKEN) {
+        enrol();
+        world_pass(&world, 80 * DAY * 1000); /* due; half of the rest is more */
+    }
+    world.random = seed;
+    world.mood = mood;
+    world.retry_after = seconds;
+    world_boot(&world, &device, false);
+    assert_true(world_run(
+        &world, &device,
+        mood == MOOD_PENDING ? BV_EVENT_PENDING : BV_EVENT_FAILED, DAY));
+    bv_device_status(&device, &status);
+    return status.retry_after;
+}
+
+/* A whole fleet is told the same: it does not come back in the same second,
+ * and nobody comes back before that. */
+static void
+test_retry_after_is_spread(void **state)
+{
+    static const enum mood moods[] = {MOOD_PENDING, MOOD_BROKEN};
+    bool quarter[4];
+    (void)state;
+    for (size_t m = 0; m < 2; m++) {
+        memset(quarter, 0, sizeof(quarter));
+        for (uint32_t seed = 1; seed <= 40; seed++) {
+            uint32_t wait = asked_to_wait(moods[m], 3 * DAY, seed * 7919);
+            assert_in_range(wait, 3 * DAY, 3 * DAY + 3 * DAY / 8);
+            quarter[(wait - 3 * DAY) * 4 / (3 * DAY / 8 + 1)] = true;
+        }
+        for (int i = 0; i < 4; i++)
+            assert_true(quarter[i]);
+    }
+}
+
+/* The date counts from the server's own, whatever our clock says. */
+static void
+test_retry_after_as_a_date(void **state)
+{
+    (void)state;
+    for (int known = 0; known < 2; known++) {
+        struct bv_status status;
+        world_init(&world);
+        world.mood = MOOD_PENDING;
+        world.wall_unknown = !known;
+        world.ahead = known ? 5 * DAY : 0;
+        world.retry_as_date = true;
+        world.retry_after = 7200;
+        world_boot(&world, &device, false);
+        assert_true(world_run(&world, &device, BV_EVENT_PENDING, DAY));
+        bv_device_status(&device, &status);
+        assert_in_range(status.retry_after, 7200, 8100);
+    }
 }
 
 /* A renewal that was asked for too early and failed is tried again in the
@@ -697,6 +757,10 @@ main(void)
         cmocka_unit_test_setup_teardown(test_retry_after_is_not_the_end, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_retry_after_is_kept, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_retry_after_is_spread, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_retry_after_as_a_date, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_pause_survives_restart, setup,
                                         teardown),

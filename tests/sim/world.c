@@ -166,7 +166,11 @@ answer(struct world *world, const char *status, const char *type,
     sink_str(&out, "Date: ");
     http_put_date(&out, server_time(world));
     sink_str(&out, "\r\n");
-    if (world->retry_after > 0)
+    if (world->retry_as_date) {
+        sink_str(&out, "Retry-After: ");
+        http_put_date(&out, server_time(world) + world->retry_after);
+        sink_str(&out, "\r\n");
+    } else if (world->retry_after > 0)
         http_put_field_dec(&out, "Retry-After", world->retry_after);
     http_put_field_dec(&out, "Content-Length", body.len);
     http_put_end(&out);

@@ -65,6 +65,7 @@ struct world {
     struct authority root, issuing, foreign, new_root, link;
     bool rolled; /* cacerts show new_root and link too */
     uint32_t retry_after;
+    bool retry_as_date;
     unsigned contacts, issued, refused_writes, writes, generated;
     bool reuse_key;                 /* the device renews with the same key */
     bool read_only;                 /* flash refuses writes */

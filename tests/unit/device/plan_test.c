@@ -68,6 +68,22 @@ test_pause_climbs(void **state)
 }
 
 static void
+test_asked(void **state)
+{
+    uint32_t least = UINT32_MAX, most = 0;
+    (void)state;
+    for (uint32_t r = 0; r < 2000; r++) {
+        uint32_t wait = plan_asked(800, r * UINT32_C(1000003));
+        least = wait < least ? wait : least;
+        most = wait > most ? wait : most;
+    }
+    assert_int_equal(least, 800);
+    assert_int_equal(most, 900);
+    assert_int_equal(plan_asked(5, UINT32_MAX), 5);
+    assert_int_equal(plan_asked(UINT32_MAX, 77777), UINT32_MAX);
+}
+
+static void
 test_resume(void **state)
 {
     (void)state;
@@ -107,6 +123,7 @@ main(void)
         cmocka_unit_test(test_jitter_spreads),
         cmocka_unit_test(test_window_has_an_end),
         cmocka_unit_test(test_pause_climbs),
+        cmocka_unit_test(test_asked),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_time),
     };
