@@ -488,6 +488,8 @@ fail_identity(struct dev *dev, enum bv_why why, uint32_t asked)
         dev->cred_turn++;
     if (spoils_key(why))
         dev->record.key_made = false;
+    if (why == BV_WHY_CHAIN) /* the server may have moved to another CA */
+        dev->trust_mono = dev->now.mono_ms;
     dev->retry_mono = dev_mono_after(dev, pause_after(dev, why, asked));
     dev->forced = false;
 }

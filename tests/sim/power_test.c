@@ -667,6 +667,25 @@ test_trust(void **state)
     assert_int_equal(count_anchors(), 2);
 }
 
+/* The server moved below a new root since the last look at cacerts: the device
+ * looks, follows and renews, and asks for few certificates meanwhile. */
+static void
+test_server_moved_below_a_new_root(void **state)
+{
+    (void)state;
+    enrol();
+    world_pass(&world, 80 * DAY * 1000);
+    world_boot(&world, &device, false); /* so it looks again in a week */
+    world.rolled = world.moved = true;
+    unsigned issued = world.issued;
+    assert_true(world_run(&world, &device, BV_EVENT_FAILED, 600));
+    assert_true(world_run(&world, &device, BV_EVENT_TRUST, 10));
+    assert_int_equal(count_anchors(), 2);
+    assert_true(world_run(&world, &device, BV_EVENT_RENEWED, 3600));
+    assert_int_equal(world.issued, issued + 2);
+    assert_true(world_works(&world));
+}
+
 static void
 test_wrong_fingerprint(void **state)
 {
@@ -786,6 +805,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_expired_while_off, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_trust, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_server_moved_below_a_new_root,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_reads_fail_for_a_moment, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_reads_fail_for_good, setup,

@@ -191,7 +191,7 @@ answer_certs(struct world *world, const struct span *certs, size_t num)
 static void
 serve_cacerts(struct world *world)
 {
-    struct span certs[5] = {cert_span(&world->root),
+    struct span certs[6] = {cert_span(&world->root),
                             cert_span(&world->issuing)};
     size_t num = 2;
     if (world->mood == MOOD_ROGUE_ROOT)
@@ -199,6 +199,7 @@ serve_cacerts(struct world *world)
     if (world->rolled) {
         certs[num++] = cert_span(&world->new_root);
         certs[num++] = cert_span(&world->link);
+        certs[num++] = cert_span(&world->new_issuing);
     }
     answer_certs(world, certs, num);
 }
@@ -218,9 +219,13 @@ serve_enrol(struct world *world, struct span der)
         .subject = csr.subject,
         .spki = csr.spki.whole,
         .san = csr.san,
-        .issuer =
-            name_of(foreign ? "Foreign" : "Issuing", issuer, sizeof(issuer)),
-        .issuer_key = foreign ? world->foreign.key : world->issuing.key,
+        .issuer = name_of(foreign        ? "Foreign"
+                          : world->moved ? "Issuing G2"
+                                         : "Issuing",
+                          issuer, sizeof(issuer)),
+        .issuer_key = foreign        ? world->foreign.key
+                      : world->moved ? world->new_issuing.key
+                                     : world->issuing.key,
         .from = server_time(world) - 60,
         .to = server_time(world) + world->lifetime,
     };
@@ -452,7 +457,8 @@ accepts(struct world *world, enum bv_slot slot, struct bv_bytes der)
         !cert_is_current(&cert, server_time(world)))
         return false;
     X509 *x = d2i_X509(NULL, &p, (long)der.len);
-    bool good = x != NULL && X509_verify(x, world->issuing.key) == 1;
+    bool good = x != NULL && (X509_verify(x, world->issuing.key) == 1 ||
+                              X509_verify(x, world->new_issuing.key) == 1);
     X509_free(x);
     return good && !(world->mood == MOOD_DISOWN &&
                      cert.not_before >= world->disowned_from);
@@ -558,6 +564,7 @@ world_done(struct world *world)
     EVP_PKEY_free(world->issuing.key);
     EVP_PKEY_free(world->foreign.key);
     EVP_PKEY_free(world->new_root.key);
+    EVP_PKEY_free(world->new_issuing.key);
     memset(world, 0, sizeof(*world));
 }
 
@@ -579,6 +586,8 @@ world_init(struct world *world)
     make_ca(world, &world->foreign, "Foreign", &world->foreign, "Foreign");
     make_ca(world, &world->new_root, "Root G2", &world->new_root, "Root G2");
     make_ca(world, &world->link, "Root G2", &world->root, "Root");
+    make_ca(world, &world->new_issuing, "Issuing G2", &world->new_root,
+            "Root G2");
     world->pinned = (struct bv_bytes){world->root.cert, world->root.len};
     (void)EVP_Digest(world->root.cert, world->root.len, world->digest, NULL,
                      EVP_sha256(), NULL);

@@ -62,8 +62,9 @@ struct world {
     enum mood mood;
     size_t cut_at;
     int64_t lifetime; /* of what it issues */
-    struct authority root, issuing, foreign, new_root, link;
+    struct authority root, issuing, foreign, new_root, link, new_issuing;
     bool rolled; /* cacerts show new_root and link too */
+    bool moved;  /* ... and what is issued is by new_issuing below them */
     uint32_t retry_after;
     bool retry_as_date;
     unsigned contacts, issued, refused_writes, writes, generated;
