@@ -210,6 +210,7 @@ def main():
         link.close()
     ok(sorted(brevet.pids()) == pids, "no process died of it", f"{pids}")
     ok(until(brevet.ready, 10), "the service answers as before")
+    ok(brevet.stop() == 0, "it ends with status 0")
     finish()
 
 
