@@ -201,6 +201,20 @@ equal "the certificate stays" "$before" "$(openssl x509 -in "$work/st1/cert.pem"
 agent renew --force --dir "$work/st1" --url "$est/brief"
 equal "and is renewed later" 0 $?
 
+# --- the clock is set while the service waits ---
+enrol_agent cl1
+make_clock "$work/clock" "$work/shift-libasan.so"
+cc -shared -fPIC -O1 -DSHIFT_FILE="\"$work/clock\"" -D_GNU_SOURCE -o "$work/set-libasan.so" tests/fault/clockset.c
+LD_PRELOAD="$work/shift-libasan.so $work/set-libasan.so" run_agent clock.log run --dir "$work/cl1"
+check "a service begins" until_true 10 grep -q "started identities" "$work/clock.log"
+refuse "and has nothing to renew" grep -q "renewed identity=cl1" "$work/clock.log"
+set_clock "$work/clock" 3000 # of an hour: past its 66 %
+check "the clock is set, and it hears of it" until_true 10 grep -q "the wall clock was set" "$work/clock.log"
+check "it renews what is due by the new time, not by the wait planned before" \
+    until_true 10 grep -q "renewed identity=cl1" "$work/clock.log"
+end_agent
+equal "and ends well" 0 $?
+
 # --- the folder ---
 cp -rL "$work/t1" "$work/moved" # as scp -r does it
 agent renew --force --dir "$work/moved"
