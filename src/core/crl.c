@@ -430,6 +430,15 @@ has_changes(const struct core *core)
     return core->batch.open && core->batch.mark.change != core->mark.change;
 }
 
+/* thisUpdate is the date a client asks by (If-Modified-Since), in seconds: who
+ * has the last one would be told that there is none newer. Not true of what a
+ * clock that was ahead has made: that is not waited for. */
+static bool
+is_too_soon(const struct issuer *issuer, int64_t now)
+{
+    return now <= issuer->crl_this && !crl_is_ahead(issuer, now);
+}
+
 enum bv_err
 crl_start(struct core *core, struct issuer *issuer)
 {
@@ -442,6 +451,10 @@ crl_start(struct core *core, struct issuer *issuer)
         return BV_E_UNAVAILABLE;
     if (!issuer->crl_known)
         BV_TRY(crl_open(core, issuer));
+    if (is_too_soon(issuer, core_now(core))) {
+        issuer->crl_due = issuer->crl_this + 1;
+        return BV_E_BUSY;
+    }
     struct job *job = new_job(core, issuer);
     if (job == NULL)
         return BV_E_NO_MEMORY;

@@ -4,7 +4,8 @@
  * When: by schedule (every crl_every seconds), and crl_delay seconds after a
  * status changed; at start only when the published file is not the recorded
  * one or a status changed since. Numbers strictly increase: one more than the
- * larger of the store's and the published file's. An expired certificate's
+ * larger of the store's and the published file's; so does thisUpdate, of which a
+ * client may know seconds only. An expired certificate's
  * entry goes away only after a CRL made past its notAfter listed it (RFC
  * 5280 3.3).
  *
@@ -36,7 +37,8 @@ enum bv_err crl_open(struct core *core, struct issuer *issuer) BV_CHECKED;
 /* crl_touch: a status of this issuer changed. */
 void crl_touch(struct core *core, uint8_t issuer);
 /* crl_start begins a new CRL; it is published when the signer has answered
- * and the batch committed. BUSY when one is under way, UNAVAILABLE without a
+ * and the batch committed. BUSY when one is under way, or the last one is of
+ * this very second and the next one is due in the next; UNAVAILABLE without a
  * signer. */
 enum bv_err crl_start(struct core *core, struct issuer *issuer) BV_CHECKED;
 /* crl_is_late: less than a third of the time to nextUpdate is left, also of an

@@ -228,6 +228,7 @@ test_numbers_increase(void **state)
           "grep -qx 'crlNumber=0x01'");
     /* unless something happened that is not on it */
     (void)status("cert.revoke", serial, "superseded");
+    fixture_time++;
     fixture_reopen(&f);
     fixture_tick(&f);
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -text | "
@@ -241,6 +242,7 @@ test_numbers_increase(void **state)
           "grep -qx 'crlNumber=0x03'");
     /* the database lost its memory: the file still counts */
     SHELL("sqlite3 %s/brevet.db 'DELETE FROM crl' || true");
+    fixture_time++;
     fixture_reopen(&f);
     fixture_tick(&f);
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
@@ -259,6 +261,7 @@ test_key_comes_back(void **state)
     struct core_ca cas[1] = {f.cas[0]};
     cas[0].offline = false;
     again.cas = cas;
+    fixture_time++;
     assert_int_equal(core_reconfigure(f.core, &again), BV_OK);
     assert_non_null(
         strstr(fixture_admin(&f, "{\"verb\":\"crl.publish\",\"args\":{}}"),
@@ -389,6 +392,7 @@ test_damaged_crl_is_replaced(void **state)
     fixture_tick(&f);
     f.between = "printf x | dd of=%s/ca.crl bs=1 seek=300 conv=notrunc "
                 "2>/dev/null";
+    fixture_time++;
     fixture_reopen(&f);
     fixture_tick(&f);
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -CAfile %s/ca.crt "

@@ -180,6 +180,42 @@ next_update_in(int64_t seconds)
     SHELL(command);
 }
 
+/* thisUpdate is in so many seconds. */
+static void
+this_update_in(int64_t seconds)
+{
+    char command[200];
+    (void)snprintf(command, sizeof command,
+                   "test $(date +%%-s -d \"$(openssl crl -inform DER -in "
+                   "%%s/ca.crl -noout -lastupdate | cut -d= -f2)\") = %lld",
+                   (long long)(fixture_time + seconds));
+    SHELL(command);
+}
+
+/* Who asks by date (If-Modified-Since) knows seconds: no two CRLs have one. Nor
+ * is one dated ahead, which nobody would believe yet. */
+static void
+test_no_two_of_one_second(void **state)
+{
+    ticks(4);
+    this_update_in(0);
+    revoked(90 * 86400);
+    assert_non_null(strstr(fixture_admin(&f, PUBLISH), "\"ok\":true"));
+    ticks(4);
+    LISTED("0");
+    fixture_time++;
+    ticks(1); /* by itself */
+    LISTED("1");
+    this_update_in(0);
+    fixture_time -= 30; /* adjusted: it waits until then */
+    (void)fixture_admin(&f, PUBLISH);
+    ticks(1);
+    this_update_in(30);
+    fixture_time += 31;
+    ticks(1);
+    this_update_in(0);
+}
+
 /* RFC 5280 3.3 reckons by CRLs that somebody believed. */
 static void
 test_clock_ahead_lets_nobody_go(void **state)
@@ -257,6 +293,7 @@ test_crl_that_cannot_appear(void **state)
     static const char publish[] = "{\"verb\":\"crl.publish\",\"args\":{}}";
     ticks(4);
     SHELL("rm %s/ca.crl && mkdir %s/ca.crl && touch %s/ca.crl/x");
+    fixture_time++;
     (void)fixture_admin(&f, publish);
     ticks(1);
     SHELL("rm -r %s/ca.crl");
@@ -395,12 +432,13 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_revoked_own_is_replaced), T(test_short_life_is_lived),
-        T(test_clock_put_back),          T(test_clock_ahead_lets_nobody_go),
-        T(test_clock_hours_ahead),       T(test_revoked_without_a_clock),
-        T(test_crl_that_cannot_appear),  T(test_failed_verb_fails_alone),
-        T(test_our_conflict_is_ours),    T(test_no_act_without_its_entry),
-        T(test_damage_ends_it),          T(test_lifetime_is_ahead),
+        T(test_revoked_own_is_replaced),    T(test_short_life_is_lived),
+        T(test_no_two_of_one_second),       T(test_clock_put_back),
+        T(test_clock_ahead_lets_nobody_go), T(test_clock_hours_ahead),
+        T(test_revoked_without_a_clock),    T(test_crl_that_cannot_appear),
+        T(test_failed_verb_fails_alone),    T(test_our_conflict_is_ours),
+        T(test_no_act_without_its_entry),   T(test_damage_ends_it),
+        T(test_lifetime_is_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
