@@ -73,6 +73,26 @@
 /* Answers a door keeps. */
 #define LIMIT_OCSP_CACHE 65536
 
+/* A PKIMessage: an RA's batch of a hundred requests with a certificate each. */
+#define LIMIT_CMP_MESSAGE 262144
+/* PKIMessages in a nested one; batches are tried with a hundred. */
+#define LIMIT_CMP_NESTED 128
+/* InfoTypeAndValues in one header; real ones hold three. */
+#define LIMIT_CMP_INFO 16
+/* A transactionID, nonce or key identifier; those are 16 and 20 octets, but a
+ * reference for a password is what an operator typed. */
+#define LIMIT_CMP_OCTETS 128
+/* What stretches a password: less is a careless client, more lets anybody keep
+ * a core busy with one message (RFC 4211 4.4). */
+#define LIMIT_CMP_ROUNDS_MIN 100
+#define LIMIT_CMP_ROUNDS_MAX 100000
+/* Its salt; RFC 9045 and RFC 8018 ask for 8 octets at least. */
+#define LIMIT_CMP_SALT_MIN 8
+#define LIMIT_CMP_SALT_MAX 64
+/* The key that PBKDF2 makes: 128 bits to the longest hash. */
+#define LIMIT_CMP_KEY_MIN 16
+#define LIMIT_CMP_KEY_MAX 64
+
 /* One message between processes, without its header. */
 #define LIMIT_MESSAGE 262144
 /* What one channel may have queued before its writer is refused. */

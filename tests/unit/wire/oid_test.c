@@ -28,6 +28,13 @@ test_dotted(void **state)
     check_dotted(oid_ed25519, "1.3.101.112");
     check_dotted(oid_rsa_sha512, "1.2.840.113549.1.1.13");
     check_dotted(oid_ocsp_nocheck, "1.3.6.1.5.5.7.48.1.5");
+    check_dotted(oid_password_based_mac, "1.2.840.113533.7.66.13");
+    check_dotted(oid_pbmac1, "1.2.840.113549.1.5.14");
+    check_dotted(oid_pbkdf2, "1.2.840.113549.1.5.12");
+    check_dotted(oid_hmac_sha1_ipsec, "1.3.6.1.5.5.8.1.2");
+    check_dotted(oid_hmac_sha384, "1.2.840.113549.2.10");
+    check_dotted(oid_archive_options, "1.3.6.1.5.5.7.5.1.4");
+    check_dotted(oid_it_crls, "1.3.6.1.5.5.7.4.23");
     check_dotted(oid_no_rev_avail, "2.5.29.56");
     check_dotted(oid_cmc_ra, "1.3.6.1.5.5.7.3.28");
     check_dotted(oid_change_subject_name, "1.3.6.1.5.5.7.7.36");
