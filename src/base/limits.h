@@ -19,6 +19,8 @@
 /* Certificates that go with a CA's chain while a root changes: the new root,
  * OldWithNew and NewWithOld, and one more. A device takes 8 in all. */
 #define LIMIT_CROSS 4
+/* Elements within elements of a message in BER; SCEP's nest 14 deep. */
+#define LIMIT_BER_DEPTH 24
 /* Extensions in one certificate or CSR; real ones hold at most 20. */
 #define LIMIT_EXTENSIONS 64
 /* GeneralNames in one SAN; a gateway with many addresses has a dozen. */

@@ -23,8 +23,8 @@ least_after(const struct span *certs, size_t num, const struct span *last)
 
 /* X.690 11.6: the elements of a SET OF ascend as octet strings. DER elements
  * cannot be proper prefixes of each other, so plain comparison decides. */
-static void
-put_sorted(struct sink *out, const struct span *certs, size_t num)
+void
+cms_put_sorted(struct sink *out, const struct span *certs, size_t num)
 {
     const struct span *next = least_after(certs, num, NULL);
 
@@ -32,6 +32,16 @@ put_sorted(struct sink *out, const struct span *certs, size_t num)
         der_put_raw(out, *next);
         next = least_after(certs, num, next);
     }
+}
+
+void
+cms_put_cert_set(struct sink *out, const struct span *certs, size_t num)
+{
+    if (num == 0)
+        return;
+    size_t set = der_open(out, DER_CONTEXT_CONS(0));
+    cms_put_sorted(out, certs, num);
+    der_close(out, set);
 }
 
 void
@@ -50,9 +60,7 @@ cms_put_certs(struct sink *out, const struct span *certs, size_t num)
     size_t encap = der_open(out, DER_SEQUENCE);
     der_put_oid(out, oid_cms_data);
     der_close(out, encap);
-    size_t set = der_open(out, DER_CONTEXT_CONS(0));
-    put_sorted(out, certs, num);
-    der_close(out, set);
+    cms_put_cert_set(out, certs, num);
     der_put(out, DER_SET, SPAN_EMPTY); /* signerInfos */
     der_close(out, signed_data);
     der_close(out, content);
@@ -105,16 +113,18 @@ skip_to_certs(struct span *in)
     return encap.len == 0 ? BV_OK : BV_E_UNSUPPORTED;
 }
 
-static enum bv_err
-check_certs(struct span certs)
+enum bv_err
+cms_certs_open(struct span set, struct cms_certs *ret_list)
 {
+    struct span rest = set;
     struct span cert;
 
-    for (unsigned num = 0; certs.len > 0; num++) {
+    for (unsigned num = 0; rest.len > 0; num++) {
         if (num == LIMIT_CMS_CERTS)
             return BV_E_TOO_MANY;
-        BV_TRY(der_take(&certs, DER_SEQUENCE, &cert));
+        BV_TRY(der_take(&rest, DER_SEQUENCE, &cert));
     }
+    ret_list->certs = set;
     return BV_OK;
 }
 
@@ -137,9 +147,7 @@ cms_certs_parse(struct span der, struct cms_certs *ret_list)
     BV_TRY(span_end(in));
     if (signers.len > 0)
         return BV_E_UNSUPPORTED;
-    BV_TRY(check_certs(certs));
-    ret_list->certs = certs;
-    return BV_OK;
+    return cms_certs_open(certs, ret_list);
 }
 
 bool

@@ -17,6 +17,12 @@
  * once. Needs the sum of the lengths plus CMS_OVERHEAD. */
 void cms_put_certs(struct sink *out, const struct span *certs, size_t num);
 
+/* cms_put_cert_set writes the CertificateSet of a SignedData ([0] IMPLICIT), as
+ * above; nothing for none. cms_put_sorted writes DER elements in the order of a
+ * SET OF, equal ones once. */
+void cms_put_cert_set(struct sink *out, const struct span *certs, size_t num);
+void cms_put_sorted(struct sink *out, const struct span *elements, size_t num);
+
 struct cms_certs {
     struct span certs; /* what cms_certs_next still has to take */
 };
@@ -29,6 +35,9 @@ struct cms_certs {
  * SEQUENCEs. */
 enum bv_err cms_certs_parse(struct span der,
                             struct cms_certs *ret_list) BV_CHECKED;
+/* cms_certs_open reads the content of a CertificateSet by the same rules. */
+enum bv_err cms_certs_open(struct span set,
+                           struct cms_certs *ret_list) BV_CHECKED;
 /* cms_certs_next takes the next certificate (DER, whole); false at the end. */
 bool cms_certs_next(struct cms_certs *list, struct span *ret_cert);
 
