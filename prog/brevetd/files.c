@@ -13,6 +13,7 @@
 #include "proc/bundle.h"
 #include "prog/brevetd/callers.h"
 #include "prog/config/prompt.h"
+#include "signer/signer.h"
 
 /* The largest file of one CA or manufacturer: a CRL of a manufacturer. */
 #define FILE_MAX (8u << 20)
@@ -278,12 +279,16 @@ files_keep(const struct files *files, struct span body, char *problem)
 {
     char path[CONFIG_PATH_MAX], file[LIMIT_SHORT_NAME + 16];
     struct span name, text;
+    uint8_t service;
+    BV_TRY(span_u8(&body, &service));
     BV_TRY(span_bytes(&body, &name));
     BV_TRY(span_bytes(&body, &text));
     BV_TRY(span_end(body));
-    if (!is_ca(files->config, name))
+    if (!is_ca(files->config, name) ||
+        (service != SIGNER_OCSP && service != SIGNER_SCEP))
         return BV_E_BAD_MESSAGE;
-    (void)snprintf(file, sizeof(file), "ca/ocsp-%.*s.pem", (int)name.len,
+    (void)snprintf(file, sizeof(file), "ca/%s-%.*s.pem",
+                   service == SIGNER_OCSP ? "ocsp" : "scep", (int)name.len,
                    (const char *)name.data);
     BV_TRY(config_path(files->config, file, path));
     if (disk_replace(path, 0600, text) != BV_OK)
@@ -461,12 +466,14 @@ add_for_signer(const struct maker *m)
     const struct config *config = m->files->config;
     for (size_t i = 0; i < config->core.num_cas; i++) {
         const char *name = config->cas[i].name;
-        char ocsp[CONFIG_PATH_MAX];
+        char ocsp[CONFIG_PATH_MAX], scep[CONFIG_PATH_MAX];
         (void)snprintf(ocsp, sizeof(ocsp), "ca/ocsp-%s.pem", name);
+        (void)snprintf(scep, sizeof(scep), "ca/scep-%s.pem", name);
         if (!config->cas[i].offline)
             BV_TRY(add(m, "key:", name,
                        config->ca_files[i].key + strlen("file:"), false));
         BV_TRY(add(m, "ocsp:", name, ocsp, true));
+        BV_TRY(add(m, "scep:", name, scep, true));
     }
     BV_TRY(add(m, "key:", "log", "ca/log.key", false));
     return add_passphrase(m->files, m->fd, m->problem);

@@ -4,7 +4,7 @@
  *     dir, conf                 all: the directory, the configuration's text
  *     ca:NAME  chain:NAME:I     all: PEM of a CA and of what is above it
  *     cross:NAME:I              all: PEM of what is told beside them
- *     key:NAME  key:log  ocsp:NAME  passphrase        signer
+ *     key:NAME  key:log  ocsp:NAME  scep:NAME  passphrase   signer
  *     tls  anchors:MANUFACTURER                       door
  *     callers  anchors:MANUFACTURER  crl:MANUFACTURER:I
  *     log.pub  weak:I                                 core */
@@ -54,7 +54,8 @@ enum bv_err files_passphrase(const struct files *files,
  * configuration wants that; else does nothing. */
 enum bv_err files_prompt(struct files *files, char *ret_problem) BV_CHECKED;
 
-/* files_keep writes the text of MSG_KEEP to ca/ocsp-CA.pem, durably and at
+/* files_keep writes the text of MSG_KEEP to ca/ocsp-CA.pem or ca/scep-CA.pem,
+ * durably and at
  * once (0600). BAD_CONFIG with a sentence; BAD_MESSAGE when there is no such
  * CA: the signer may cause no other file to be written. */
 enum bv_err files_keep(const struct files *files, struct span body,

@@ -299,7 +299,7 @@ on_keep(struct parent *p, struct span body)
     enum bv_err err = files_keep(&p->files, body, p->problem);
     if (err != BV_E_BAD_CONFIG)
         return err;
-    log_error("an OCSP key was not kept detail=\"%s\"", p->problem);
+    log_error("a key was not kept detail=\"%s\"", p->problem);
     return BV_OK;
 }
 

@@ -38,6 +38,7 @@ collect_keys(const struct material *m, struct signer_server_key *keys)
             .pem = blob_or_empty(&m->bundle, "key:", name),
             .cert_pem = blob_or_empty(&m->bundle, "ca:", name),
             .ocsp_pem = blob_or_empty(&m->bundle, "ocsp:", name),
+            .scep_pem = blob_or_empty(&m->bundle, "scep:", name),
         };
     }
     keys[num++] = (struct signer_server_key){
@@ -47,12 +48,13 @@ collect_keys(const struct material *m, struct signer_server_key *keys)
 
 /* The parent writes what this process may not (MSG_KEEP). */
 static enum bv_err
-save(void *user, const char *ca, struct span text)
+save(void *user, enum signer_service service, const char *ca, struct span text)
 {
     struct channel *parent = ((struct signing *)user)->role->parent;
-    uint8_t buf[RESPONDER_FILE_MAX + 128];
+    uint8_t buf[RA_FILE_MAX + 128];
     struct sink out = SINK_ARRAY(buf);
     struct span body;
+    sink_u8(&out, (uint8_t)service);
     sink_bytes(&out, span_str(ca));
     sink_bytes(&out, text);
     BV_TRY(sink_done(&out, &body));
@@ -153,8 +155,11 @@ log_events(const struct signing *s)
                       key_open_text(event.err));
         else if (event.kind == SIGNER_EVENT_OPENED)
             log_debug("key open name=%s", event.name);
-        else if (event.kind == SIGNER_EVENT_OCSP_READY)
-            log_debug("OCSP responder ready ca=%s", event.name);
+        else if (event.kind == SIGNER_EVENT_SERVICE_READY)
+            log_debug("%s ready ca=%s",
+                      event.service == SIGNER_OCSP ? "OCSP responder"
+                                                   : "SCEP RA",
+                      event.name);
     }
     return result;
 }

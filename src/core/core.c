@@ -549,6 +549,7 @@ core_reconfigure(struct core *core, const struct core_config *config)
         log_error("the CAs' certificates are not in the inventory error=%s",
                   err_name(err));
     infra_open(core);
+    infra_services_added(core);
     if (core->signer != NULL)
         hand_over_serial_key(core);
     return BV_OK;

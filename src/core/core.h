@@ -95,6 +95,7 @@ struct core_config {
     const struct core_label *labels;
     size_t num_labels;
     char default_profile[LIMIT_SHORT_NAME]; /* without a label: "device" */
+    bool scep; /* each CA that is here has an RA certificate for SCEP */
 
     /* The daemon's own TLS certificate, made and renewed by core. */
     char tls_path[CORE_PATH_MAX];       /* PEM: key, certificate, chain; "": the

@@ -127,5 +127,5 @@ infra_tick(struct core *core, int64_t now)
     look_again(core);
     next = checkpoint_tick(core, now, next);
     next = infra_tls_tick(core, now, next);
-    return infra_ocsp_tick(core, now, next);
+    return infra_service_tick(core, now, next);
 }

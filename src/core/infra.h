@@ -1,6 +1,7 @@
 /* What core does for itself by the clock: certificates of the OCSP responders
- * (infra_ocsp.c) and of the daemon's TLS (infra_tls.c), checkpoints
- * (core/checkpoint.h). What fails is tried again half a minute later. */
+ * and SCEP RAs (infra_service.c) and of the daemon's TLS (infra_tls.c),
+ * checkpoints (core/checkpoint.h). What fails is tried again half a minute
+ * later. */
 #ifndef BV_CORE_INFRA_H
 #define BV_CORE_INFRA_H
 
@@ -10,9 +11,12 @@
 
 /* infra_open looks at the TLS certificate on disk and sets the schedule. */
 void infra_open(struct core *core);
-/* infra_signer_changed: a new signer has the OCSP keys of its files, or none;
- * it will be asked. */
+/* infra_signer_changed: a new signer has the services' keys of its files, or
+ * none; it will be asked. */
 void infra_signer_changed(struct core *core);
+/* infra_services_added: another configuration may have CAs or services that
+ * were not there before. */
+void infra_services_added(struct core *core);
 /* infra_tick starts what is due; returns when to come again (Unix s). */
 int64_t infra_tick(struct core *core, int64_t now);
 /* infra_tls_renew begins a new TLS certificate now. BUSY when one is under
@@ -31,7 +35,7 @@ enum bv_err infra_read_file(const char *path, uint8_t *buf, size_t cap,
 
 /* Each starts its certificates that are due; returns when to come again, next
  * at the latest. */
-int64_t infra_ocsp_tick(struct core *core, int64_t now, int64_t next);
+int64_t infra_service_tick(struct core *core, int64_t now, int64_t next);
 int64_t infra_tls_tick(struct core *core, int64_t now, int64_t next);
 /* infra_store writes the signed certificate's row and log entry (object: whose
  * it is) in the open batch, which an error undoes. */

@@ -85,29 +85,31 @@ job_sign_digest(struct core *core, struct job *job, const char *key,
 }
 
 enum bv_err
-job_ocsp_key(struct core *core, struct job *job, const char *ca)
+job_service_key(struct core *core, struct job *job, const char *ca)
 {
     BV_TRY(prepare(core, job));
-    return submitted(
-        core, job, core->signer->ocsp_key(core->signer->ctx, job->ticket, ca));
+    return submitted(core, job,
+                     core->signer->service_key(core->signer->ctx, job->ticket,
+                                               job->service, ca));
 }
 
 enum bv_err
-job_ocsp_cert(struct core *core, struct job *job, const char *ca,
-              struct span cert)
+job_service_cert(struct core *core, struct job *job, const char *ca,
+                 struct span cert)
 {
     BV_TRY(prepare(core, job));
-    return submitted(
-        core, job,
-        core->signer->ocsp_cert(core->signer->ctx, job->ticket, ca, cert));
+    return submitted(core, job,
+                     core->signer->service_cert(core->signer->ctx, job->ticket,
+                                                job->service, ca, cert));
 }
 
 enum bv_err
-job_ocsp_have(struct core *core, struct job *job, const char *ca)
+job_service_have(struct core *core, struct job *job, const char *ca)
 {
     BV_TRY(prepare(core, job));
-    return submitted(
-        core, job, core->signer->ocsp_have(core->signer->ctx, job->ticket, ca));
+    return submitted(core, job,
+                     core->signer->service_have(core->signer->ctx, job->ticket,
+                                                job->service, ca));
 }
 
 struct job *

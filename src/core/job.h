@@ -13,19 +13,19 @@ void job_free(struct job *job); /* wipes the key; not its followers */
  * core_signed; the octets are copied. UNAVAILABLE without a signer, BUSY when
  * no ticket or no room is left; the job is then still the caller's alone.
  *   job_sign, job_sign_digest: key by its name; the answer is the signature
- *   job_ocsp_key: a new responder key for a CA; its SPKI
- *   job_ocsp_cert: the certificate for it, in use from the answer on */
+ *   job_service_key: a new key of job->service for a CA; its SPKI
+ *   job_service_cert: the certificate for it, in use from the answer on */
 enum bv_err job_sign(struct core *core, struct job *job, const char *key,
                      struct span tbs) BV_CHECKED;
 enum bv_err job_sign_digest(struct core *core, struct job *job, const char *key,
                             struct span digest) BV_CHECKED;
-enum bv_err job_ocsp_key(struct core *core, struct job *job,
-                         const char *ca) BV_CHECKED;
-enum bv_err job_ocsp_cert(struct core *core, struct job *job, const char *ca,
-                          struct span cert) BV_CHECKED;
-/* job_ocsp_have asks for the responder certificate in use. */
-enum bv_err job_ocsp_have(struct core *core, struct job *job,
-                          const char *ca) BV_CHECKED;
+enum bv_err job_service_key(struct core *core, struct job *job,
+                            const char *ca) BV_CHECKED;
+enum bv_err job_service_cert(struct core *core, struct job *job, const char *ca,
+                             struct span cert) BV_CHECKED;
+/* job_service_have asks for the certificate in use. */
+enum bv_err job_service_have(struct core *core, struct job *job,
+                             const char *ca) BV_CHECKED;
 /* job_answered finds the job of a ticket and takes it off the signer's list;
  * NULL when there is none (it was given up). */
 struct job *job_answered(struct core *core, uint64_t ticket);

@@ -128,6 +128,19 @@ make_ocsp(void)
     return p;
 }
 
+/* Of a CA's registration authority. Clients choose whom they encrypt to by
+ * these two usages (RFC 8894 2.1.2). */
+static struct profile
+make_scep(void)
+{
+    struct profile p = end_entity("scep-ra");
+    p.lifetime = 365 * DAY;
+    p.key_p256 = p.key_p384 = p.key_ed25519 = false;
+    p.key_usage = KU_SIGNATURE | KU_KEY_ENCIPHERMENT;
+    p.allow_basic = p.allow_own = p.allow_manufacturer = false;
+    return p;
+}
+
 static struct profile
 make_codesigning(void)
 {
@@ -156,6 +169,8 @@ profile_default(const char *name, struct profile *ret)
         *ret = make_root();
     else if (strcmp(name, "ocsp") == 0)
         *ret = make_ocsp();
+    else if (strcmp(name, "scep-ra") == 0)
+        *ret = make_scep();
     else if (strcmp(name, "codesigning") == 0)
         *ret = make_codesigning();
     else

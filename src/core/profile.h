@@ -108,7 +108,8 @@ struct profile {
 };
 
 /* profile_default fills the built-in of this name: "device", "client",
- * "server", "gateway", "intermediate", "ocsp", "codesigning". NOT_FOUND. */
+ * "server", "gateway", "intermediate", "ocsp", "codesigning" and, which no
+ * configuration changes, "scep-ra". NOT_FOUND. */
 enum bv_err profile_default(const char *name, struct profile *ret) BV_CHECKED;
 /* profile_allows_key: may a key of this kind and length be certified? bits
  * counts for RSA only. */

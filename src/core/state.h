@@ -13,6 +13,12 @@
 
 #define STEP_BACK 60 /* seconds; less is a clock being adjusted */
 
+/* infra_service.c: the certificate of a CA's service. */
+struct issuer_service {
+    int64_t due;      /* 0: none */
+    bool busy, asked; /* asked: what the signer has is known */
+};
+
 /* One CA at run time. */
 struct issuer {
     const struct core_ca *config;
@@ -35,9 +41,7 @@ struct issuer {
     /* counts of CRLs begun: this many; the last shown, served, given up */
     uint64_t crl_begun, crl_shown, crl_served, crl_failed;
     bool crl_known; /* crl_open read what was published */
-    /* infra_ocsp.c */
-    int64_t ocsp_due;           /* 0: none */
-    bool ocsp_busy, ocsp_asked; /* asked: what the signer has is known */
+    struct issuer_service services[SIGNER_SERVICES];
 };
 
 struct job;
@@ -107,6 +111,7 @@ struct job {
     struct key *key; /* CORE_KEYGEN: made here */
     uint8_t *key_der;
     size_t key_der_len;
+    enum signer_service service; /* whose certificate it is: infra_service.c */
     struct span recipient; /* certificate to wrap for; points into peer_cert */
     uint8_t *peer_cert;
     unsigned wrap_bits; /* AES key size for that */

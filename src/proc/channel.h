@@ -15,7 +15,7 @@
 
 #include "base/span.h"
 
-#define PROC_MSG_VERSION 7
+#define PROC_MSG_VERSION 8
 
 enum proc_role {
     PROC_PARENT,

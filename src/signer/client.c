@@ -78,12 +78,14 @@ submit(struct client *client, uint64_t ticket, enum msg_type type,
     return BV_OK;
 }
 
-/* Both kinds of body that name a key: bytes name, bytes rest. */
+/* The bodies that name a key: bytes name, bytes rest; before them u8 service
+ * where that is not 0. */
 static enum bv_err
 submit_named(struct client *client, uint64_t ticket, enum msg_type type,
-             enum msg_type answer, const char *name, struct span rest)
+             enum msg_type answer, unsigned service, const char *name,
+             struct span rest)
 {
-    size_t cap = strlen(name) + rest.len + 8;
+    size_t cap = strlen(name) + rest.len + 9;
     uint8_t small[2048];
     bv_auto_free uint8_t *large = cap > sizeof small ? malloc(cap) : NULL;
     struct span body;
@@ -91,6 +93,8 @@ submit_named(struct client *client, uint64_t ticket, enum msg_type type,
     if (cap > sizeof small && large == NULL)
         return BV_E_NO_MEMORY;
     struct sink out = sink_of(large != NULL ? large : small, cap);
+    if (service != 0)
+        sink_u8(&out, (uint8_t)service);
     sink_bytes(&out, span_str(name));
     sink_bytes(&out, rest);
     BV_TRY(sink_done(&out, &body));
@@ -100,46 +104,53 @@ submit_named(struct client *client, uint64_t ticket, enum msg_type type,
 static enum bv_err
 client_sign(void *ctx, uint64_t ticket, const char *key, struct span tbs)
 {
-    return submit_named(ctx, ticket, MSG_SIGN, MSG_SIGNED, key, tbs);
+    return submit_named(ctx, ticket, MSG_SIGN, MSG_SIGNED, 0, key, tbs);
 }
 
 static enum bv_err
 client_sign_digest(void *ctx, uint64_t ticket, const char *key,
                    struct span digest)
 {
-    return submit_named(ctx, ticket, MSG_SIGN_DIGEST, MSG_SIGNED, key, digest);
+    return submit_named(ctx, ticket, MSG_SIGN_DIGEST, MSG_SIGNED, 0, key,
+                        digest);
 }
 
 static enum bv_err
 submit_ca(struct client *client, uint64_t ticket, enum msg_type type,
-          enum msg_type answer, const char *ca)
+          enum msg_type answer, enum signer_service service, const char *ca)
 {
-    uint8_t buf[4 + LIMIT_SHORT_NAME];
+    uint8_t buf[5 + LIMIT_SHORT_NAME];
     struct sink out = SINK_ARRAY(buf);
     struct span body;
 
+    sink_u8(&out, (uint8_t)service);
     sink_bytes(&out, span_str(ca));
     BV_TRY(sink_done(&out, &body));
     return submit(client, ticket, type, answer, body);
 }
 
 static enum bv_err
-client_ocsp_key(void *ctx, uint64_t ticket, const char *ca)
+client_service_key(void *ctx, uint64_t ticket, enum signer_service service,
+                   const char *ca)
 {
-    return submit_ca(ctx, ticket, MSG_OCSP_KEY, MSG_OCSP_KEY_MADE, ca);
+    return submit_ca(ctx, ticket, MSG_SERVICE_KEY, MSG_SERVICE_KEY_MADE,
+                     service, ca);
 }
 
 static enum bv_err
-client_ocsp_have(void *ctx, uint64_t ticket, const char *ca)
+client_service_have(void *ctx, uint64_t ticket, enum signer_service service,
+                    const char *ca)
 {
-    return submit_ca(ctx, ticket, MSG_OCSP_HAVE, MSG_OCSP_HAS, ca);
+    return submit_ca(ctx, ticket, MSG_SERVICE_HAVE, MSG_SERVICE_HAS, service,
+                     ca);
 }
 
 static enum bv_err
-client_ocsp_cert(void *ctx, uint64_t ticket, const char *ca, struct span cert)
+client_service_cert(void *ctx, uint64_t ticket, enum signer_service service,
+                    const char *ca, struct span cert)
 {
-    return submit_named(ctx, ticket, MSG_OCSP_CERT, MSG_OCSP_CERT_SET, ca,
-                        cert);
+    return submit_named(ctx, ticket, MSG_SERVICE_CERT, MSG_SERVICE_CERT_SET,
+                        service, ca, cert);
 }
 
 static enum bv_err
@@ -198,7 +209,7 @@ take_answer(struct client *client, const struct msg *msg)
         client->jobs[client->head].answer != msg->type)
         return BV_E_BAD_MESSAGE;
     BV_TRY(span_u8(&in, &err));
-    if (msg->type != MSG_OCSP_CERT_SET)
+    if (msg->type != MSG_SERVICE_CERT_SET)
         BV_TRY(span_bytes(&in, &result));
     BV_TRY(span_end(in));
     if (err >= BV_E_COUNT_)
@@ -283,9 +294,9 @@ signer_client_new(signer_done_fn *done, void *user, struct signer *ret_signer)
         .ctx = client,
         .sign = client_sign,
         .sign_digest = client_sign_digest,
-        .ocsp_key = client_ocsp_key,
-        .ocsp_cert = client_ocsp_cert,
-        .ocsp_have = client_ocsp_have,
+        .service_key = client_service_key,
+        .service_cert = client_service_cert,
+        .service_have = client_service_have,
         .serial_key = client_serial_key,
         .close = client_close,
     };

@@ -42,7 +42,8 @@ keyring_free(struct keyring *ring)
         return;
     for (unsigned i = 0; i < ring->count; i++) {
         wipe(&ring->entries[i].pem);
-        wipe(&ring->entries[i].ocsp_pem);
+        for (int j = SIGNER_OCSP; j < SIGNER_SERVICES; j++)
+            wipe(&ring->entries[i].files[j].pem);
         key_free(ring->entries[i].key);
     }
     wipe(&ring->passphrase);
@@ -63,8 +64,10 @@ add(struct keyring *ring, const struct signer_server_key *key)
     if (span_copy_str(name, entry->name, sizeof entry->name) != BV_OK)
         return BV_E_BAD_CONFIG;
     BV_TRY(copy(key->pem, &entry->pem));
-    BV_TRY(copy(key->ocsp_pem, &entry->ocsp_pem));
-    entry->ocsp_tried = entry->ocsp_pem.len == 0;
+    BV_TRY(copy(key->ocsp_pem, &entry->files[SIGNER_OCSP].pem));
+    BV_TRY(copy(key->scep_pem, &entry->files[SIGNER_SCEP].pem));
+    for (int i = SIGNER_OCSP; i < SIGNER_SERVICES; i++)
+        entry->files[i].tried = entry->files[i].pem.len == 0;
     entry->tried = entry->pem.len == 0; /* kept elsewhere: an offline root */
     entry->err = entry->tried ? BV_E_WRONG_KEY : BV_OK;
     return BV_OK;
@@ -135,6 +138,13 @@ keyring_open(struct keyring *ring, struct keyring_entry *entry)
     return entry->err;
 }
 
+static void
+adopt_file(struct keyring_file *to, const struct keyring_file *old, bool away)
+{
+    to->unsaved = old->unsaved;
+    to->brought = away && to->pem.len > 0 && !span_eq(old->pem, to->pem);
+}
+
 void
 keyring_adopt(struct keyring *ring, struct keyring *from)
 {
@@ -144,10 +154,8 @@ keyring_adopt(struct keyring *ring, struct keyring *from)
         struct keyring_entry *old = keyring_find(from, span_str(to->name));
         if (old != NULL && old->has_meant)
             keyring_mean(ring, to->name, old->meant);
-        to->ocsp_unsaved = old != NULL && old->ocsp_unsaved;
-        to->ocsp_brought = old != NULL && to->pem.len == 0 &&
-                           to->ocsp_pem.len > 0 &&
-                           !span_eq(old->ocsp_pem, to->ocsp_pem);
+        for (int j = SIGNER_OCSP; j < SIGNER_SERVICES && old != NULL; j++)
+            adopt_file(&to->files[j], &old->files[j], to->pem.len == 0);
         if (!same || old == NULL || !span_eq(old->pem, to->pem) ||
             to->key != NULL)
             continue;

@@ -6,15 +6,22 @@
 #include "pki/key.h"
 #include "signer/server.h"
 
+/* The file of a service's key (signer.h). */
+struct keyring_file {
+    struct span pem; /* own copy */
+    bool tried;
+    bool unsaved; /* a new key is not on disk yet */
+    bool brought; /* the CA's key is away and this is another file than before
+                   * the reload */
+};
+
 struct keyring_entry {
     char name[LIMIT_SHORT_NAME];
-    struct span pem, ocsp_pem; /* own copies */
+    struct span pem; /* own copy */
+    struct keyring_file files[SIGNER_SERVICES];
     struct key *key;
     enum bv_err err; /* why key is NULL, once tried */
-    bool tried, ocsp_tried;
-    bool ocsp_unsaved; /* a new responder key is not on disk yet */
-    bool ocsp_brought; /* the CA's key is away and its responder's file is
-                        * another than before the reload */
+    bool tried;
     bool has_meant;
     uint8_t meant[32];    /* SHA-256 of the SPKI core makes certificates for */
     uint8_t key_hash[32]; /* of key, once it is open */

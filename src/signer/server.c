@@ -20,6 +20,7 @@
 struct signer_server {
     struct keyring *ring;
     struct responder *responder;
+    struct ra *ra;
     signer_save_fn *save;
     void *save_user;
     int map_fd; /* a status map that is not written yet; -1 */
@@ -30,6 +31,7 @@ struct signer_server {
     uint8_t answer[RESPONDER_ANSWER_MAX];
     uint8_t body[RESPONDER_ANSWER_MAX + 64];
 };
+_Static_assert(RESPONDER_ANSWER_MAX >= RA_ANSWER_MAX, "body holds either");
 
 /* --- events --- */
 
@@ -80,14 +82,31 @@ signer_server_free(struct signer_server *server)
         channel_free(server->channels[i]);
     keyring_free(server->ring);
     responder_free(server->responder);
+    ra_free(server->ra);
     close_fd(&server->map_fd);
     free(server);
 }
 
+/* What serves, beside the keys. */
+struct parts {
+    struct keyring *ring;
+    struct responder *responder;
+    struct ra *ra;
+};
+
+static void
+parts_done(struct parts *parts)
+{
+    keyring_free(parts->ring);
+    responder_free(parts->responder);
+    ra_free(parts->ra);
+}
+
 /* The CA's own certificate stands first in its file. */
 static enum bv_err
-serve_ca(struct responder *responder, const struct signer_server_key *key)
+serve_ca(const struct parts *parts, const struct signer_server_key *key)
 {
+    struct responder *responder = parts->responder;
     uint8_t buf[LIMIT_CERT];
     struct sink out = SINK_ARRAY(buf);
     struct span text = key->cert_pem, der;
@@ -95,7 +114,8 @@ serve_ca(struct responder *responder, const struct signer_server_key *key)
     if (text.len == 0)
         return BV_OK;
     if (pem_find(&text, PEM_CERTIFICATE, &out, &der) != BV_OK ||
-        responder_add_ca(responder, key->name, der) != BV_OK)
+        responder_add_ca(responder, key->name, der) != BV_OK ||
+        ra_add_ca(parts->ra, key->name) != BV_OK)
         return BV_E_BAD_CONFIG;
     if (key->pem.len == 0)
         responder_set_away(responder, key->name);
@@ -103,19 +123,25 @@ serve_ca(struct responder *responder, const struct signer_server_key *key)
 }
 
 static enum bv_err
-make_parts(const struct signer_server_config *config, struct keyring **ret_ring,
-           struct responder **ret_responder)
+make_parts(const struct signer_server_config *config, struct parts *parts)
 {
-    bv_auto(keyring) struct keyring *ring = NULL;
-    bv_auto(responder) struct responder *responder = NULL;
-
-    BV_TRY(keyring_new(config, &ring));
-    BV_TRY(responder_new(&config->ocsp, &responder));
+    BV_TRY(keyring_new(config, &parts->ring));
+    BV_TRY(responder_new(&config->ocsp, &parts->responder));
+    BV_TRY(ra_new(config->ra_bits, &parts->ra));
     for (unsigned i = 0; i < config->num_keys; i++)
-        BV_TRY(serve_ca(responder, &config->keys[i]));
-    *ret_ring = BV_STEAL(ring);
-    *ret_responder = BV_STEAL(responder);
+        BV_TRY(serve_ca(parts, &config->keys[i]));
     return BV_OK;
+}
+
+static void
+use(struct signer_server *server, const struct signer_server_config *config,
+    const struct parts *parts)
+{
+    server->ring = parts->ring;
+    server->responder = parts->responder;
+    server->ra = parts->ra;
+    server->save = config->save;
+    server->save_user = config->save_user;
 }
 
 enum bv_err
@@ -123,56 +149,65 @@ signer_server_new(const struct signer_server_config *config,
                   struct signer_server **ret_server)
 {
     struct signer_server *server = calloc(1, sizeof *server);
+    struct parts parts = {0};
     enum bv_err err = BV_E_NO_MEMORY;
 
     if (server != NULL)
-        err = make_parts(config, &server->ring, &server->responder);
+        err = make_parts(config, &parts);
     if (err != BV_OK) {
+        parts_done(&parts);
         free(server);
         return err;
     }
-    server->save = config->save;
-    server->save_user = config->save_user;
+    use(server, config, &parts);
     server->map_fd = -1;
     *ret_server = server;
     return BV_OK;
 }
 
-/* What is in use stays in use: a responder key that the file on disk does not
+static enum bv_err
+current(const struct signer_server *server, enum signer_service service,
+        const char *ca, struct span *ret_cert)
+{
+    struct key *key;
+    return service == SIGNER_OCSP
+               ? responder_current(server->responder, ca, &key, ret_cert)
+               : ra_cert(server->ra, ca, ret_cert);
+}
+
+/* What is in use stays in use: a service's key that the file on disk does not
  * have yet must not be lost to a reload. Only where the CA's key is away does
  * the file bring the new ones. */
 static void
-skip_adopted(struct signer_server *server)
+skip_adopted(struct signer_server *server, struct keyring_entry *entry)
 {
-    struct key *key;
     struct span cert;
 
-    for (unsigned i = 0; i < server->ring->count; i++) {
-        struct keyring_entry *entry = &server->ring->entries[i];
-        if (!entry->ocsp_brought &&
-            responder_current(server->responder, entry->name, &key, &cert) ==
-                BV_OK)
-            entry->ocsp_tried = true;
-    }
+    for (int i = SIGNER_OCSP; i < SIGNER_SERVICES; i++)
+        if (!entry->files[i].brought && current(server, (enum signer_service)i,
+                                                entry->name, &cert) == BV_OK)
+            entry->files[i].tried = true;
 }
 
 enum bv_err
 signer_server_reload(struct signer_server *server,
                      const struct signer_server_config *config)
 {
-    struct keyring *ring = NULL;
-    struct responder *responder = NULL;
+    struct parts fresh = {0};
+    struct parts old = {server->ring, server->responder, server->ra};
+    enum bv_err err = make_parts(config, &fresh);
 
-    BV_TRY(make_parts(config, &ring, &responder));
-    keyring_adopt(ring, server->ring);
-    responder_adopt(responder, server->responder);
-    keyring_free(server->ring);
-    responder_free(server->responder);
-    server->ring = ring;
-    server->responder = responder;
-    server->save = config->save;
-    server->save_user = config->save_user;
-    skip_adopted(server);
+    if (err != BV_OK) {
+        parts_done(&fresh);
+        return err;
+    }
+    keyring_adopt(fresh.ring, old.ring);
+    responder_adopt(fresh.responder, old.responder);
+    ra_adopt(fresh.ra, old.ra);
+    use(server, config, &fresh);
+    parts_done(&old);
+    for (unsigned i = 0; i < server->ring->count; i++)
+        skip_adopted(server, &server->ring->entries[i]);
     return BV_OK;
 }
 
@@ -244,21 +279,51 @@ open_key(struct signer_server *server, struct keyring_entry *entry)
     return err;
 }
 
-static void
-open_ocsp(struct signer_server *server, struct keyring_entry *entry)
+static enum bv_err
+unseal_ocsp(struct signer_server *server, const struct keyring_entry *entry)
 {
     uint8_t buf[LIMIT_CERT];
     struct sink out = SINK_ARRAY(buf);
     struct key *key = NULL;
     struct span cert;
+
+    BV_TRY(responder_unseal(entry->files[SIGNER_OCSP].pem,
+                            server->ring->passphrase, &out, &key, &cert));
+    return responder_set_key(server->responder, entry->name, key, cert);
+}
+
+static void
+open_service(struct signer_server *server, struct keyring_entry *entry,
+             enum signer_service service)
+{
+    struct keyring_file *file = &entry->files[service];
     enum bv_err err;
 
-    entry->ocsp_tried = true;
-    err = responder_unseal(entry->ocsp_pem, server->ring->passphrase, &out,
-                           &key, &cert);
-    if (err == BV_OK)
-        err = responder_set_key(server->responder, entry->name, key, cert);
-    (void)event(server, SIGNER_EVENT_OCSP_READY, entry->name, err);
+    file->tried = true;
+    err = service == SIGNER_OCSP ? unseal_ocsp(server, entry)
+                                 : ra_unseal(server->ra, entry->name, file->pem,
+                                             server->ring->passphrase);
+    event(server, SIGNER_EVENT_SERVICE_READY, entry->name, err)->service =
+        service;
+}
+
+/* The first file of a service of which something is still to be done. */
+static bool
+find_file(const struct signer_server *server, bool unsaved,
+          struct keyring_entry **ret_entry, enum signer_service *ret_service)
+{
+    for (unsigned i = 0; i < server->ring->count; i++) {
+        for (int j = SIGNER_OCSP; j < SIGNER_SERVICES; j++) {
+            const struct keyring_file *file =
+                &server->ring->entries[i].files[j];
+            if (unsaved ? !file->unsaved : file->tried)
+                continue;
+            *ret_entry = &server->ring->entries[i];
+            *ret_service = (enum signer_service)j;
+            return true;
+        }
+    }
+    return false;
 }
 
 static bool
@@ -273,27 +338,31 @@ has_more(const struct signer_server *server)
 bool
 signer_server_sealed(const struct signer_server *server)
 {
-    for (unsigned i = 0; i < server->ring->count; i++) {
-        const struct keyring_entry *entry = &server->ring->entries[i];
-        if (!entry->tried || !entry->ocsp_tried)
+    struct keyring_entry *entry;
+    enum signer_service service;
+
+    for (unsigned i = 0; i < server->ring->count; i++)
+        if (!server->ring->entries[i].tried)
             return true;
-    }
-    return false;
+    return find_file(server, false, &entry, &service);
 }
 
 bool
 signer_server_busy(const struct signer_server *server)
 {
-    for (unsigned i = 0; i < server->ring->count; i++)
-        if (server->ring->entries[i].ocsp_unsaved)
-            return true;
-    return signer_server_sealed(server) || has_more(server);
+    struct keyring_entry *entry;
+    enum signer_service service;
+
+    return find_file(server, true, &entry, &service) ||
+           signer_server_sealed(server) || has_more(server);
 }
 
 static void
 open_one(struct signer_server *server)
 {
     struct keyring *ring = server->ring;
+    struct keyring_entry *entry;
+    enum signer_service service;
 
     for (unsigned i = 0; i < ring->count; i++) {
         if (!ring->entries[i].tried) {
@@ -301,42 +370,49 @@ open_one(struct signer_server *server)
             return;
         }
     }
-    for (unsigned i = 0; i < ring->count; i++) {
-        if (!ring->entries[i].ocsp_tried) {
-            open_ocsp(server, &ring->entries[i]);
-            return;
-        }
-    }
+    if (find_file(server, false, &entry, &service))
+        open_service(server, entry, service);
 }
 
-/* --- saving a responder key --- */
+/* --- saving a service's key --- */
 
 static enum bv_err
-save_ocsp(struct signer_server *server, const char *name)
+seal_ocsp(struct signer_server *server, const char *name, struct sink *out)
 {
-    uint8_t text[RESPONDER_FILE_MAX];
-    struct sink out = SINK_ARRAY(text);
     struct key *key;
     struct span cert;
 
     BV_TRY(responder_current(server->responder, name, &key, &cert));
-    BV_TRY(responder_seal(key, cert, server->ring->passphrase, &out));
-    return server->save(server->save_user, name, sink_view(&out));
+    return responder_seal(key, cert, server->ring->passphrase, out);
+}
+
+static enum bv_err
+save_service(struct signer_server *server, enum signer_service service,
+             const char *name)
+{
+    uint8_t text[RA_FILE_MAX];
+    struct sink out = SINK_ARRAY(text);
+
+    if (service == SIGNER_OCSP)
+        BV_TRY(seal_ocsp(server, name, &out));
+    else
+        BV_TRY(ra_seal(server->ra, name, server->ring->passphrase, &out));
+    return server->save(server->save_user, service, name, sink_view(&out));
 }
 
 /* Sealing takes its time, so it waits until there is nothing to answer. */
 static void
 save_one(struct signer_server *server)
 {
-    for (unsigned i = 0; i < server->ring->count; i++) {
-        struct keyring_entry *entry = &server->ring->entries[i];
-        if (!entry->ocsp_unsaved)
-            continue;
-        entry->ocsp_unsaved = false;
-        (void)event(server, SIGNER_EVENT_OCSP_SAVED, entry->name,
-                    save_ocsp(server, entry->name));
+    struct keyring_entry *entry;
+    enum signer_service service;
+
+    if (!find_file(server, true, &entry, &service))
         return;
-    }
+    entry->files[service].unsaved = false;
+    event(server, SIGNER_EVENT_SERVICE_SAVED, entry->name,
+          save_service(server, service, entry->name))
+        ->service = service;
 }
 
 /* --- messages --- */
@@ -350,7 +426,7 @@ reply(struct channel *channel, uint64_t id, enum msg_type type, enum bv_err err,
     struct span body;
 
     sink_u8(&out, (uint8_t)err);
-    if (type != MSG_OCSP_CERT_SET)
+    if (type != MSG_SERVICE_CERT_SET)
         sink_bytes(&out, err == BV_OK ? result : SPAN_EMPTY);
     BV_TRY(sink_done(&out, &body));
     return channel_send(channel, type, id, body);
@@ -387,64 +463,84 @@ on_sign(struct signer_server *server, struct channel *channel,
 }
 
 static enum bv_err
-on_ocsp_key(struct signer_server *server, struct channel *channel,
-            const struct msg *msg)
+take_service(struct span *in, enum signer_service *ret_service,
+             char ret_ca[LIMIT_SHORT_NAME])
+{
+    uint8_t service;
+    struct span name;
+
+    BV_TRY(span_u8(in, &service));
+    BV_TRY(span_bytes(in, &name));
+    BV_TRY(span_copy_str(name, ret_ca, LIMIT_SHORT_NAME));
+    if (service < SIGNER_OCSP || service >= SIGNER_SERVICES)
+        return BV_E_BAD_MESSAGE;
+    *ret_service = (enum signer_service)service;
+    return BV_OK;
+}
+
+static enum bv_err
+on_service_key(struct signer_server *server, struct channel *channel,
+               const struct msg *msg)
 {
     uint8_t buf[LIMIT_SPKI];
     struct sink out = SINK_ARRAY(buf);
-    struct span in = msg->body, name;
+    struct span in = msg->body;
     char ca[LIMIT_SHORT_NAME];
+    enum signer_service service;
     enum bv_err err;
 
-    BV_TRY(span_bytes(&in, &name));
+    BV_TRY(take_service(&in, &service, ca));
     BV_TRY(span_end(in));
-    BV_TRY(span_copy_str(name, ca, sizeof ca));
-    err = responder_make_key(server->responder, ca, &out);
-    return reply(channel, msg->id, MSG_OCSP_KEY_MADE, err, sink_view(&out));
+    err = service == SIGNER_OCSP
+              ? responder_make_key(server->responder, ca, &out)
+              : ra_make_key(server->ra, ca, &out);
+    return reply(channel, msg->id, MSG_SERVICE_KEY_MADE, err, sink_view(&out));
 }
 
 static enum bv_err
-on_ocsp_cert(struct signer_server *server, struct channel *channel,
-             const struct msg *msg)
+on_service_cert(struct signer_server *server, struct channel *channel,
+                const struct msg *msg)
 {
-    struct span in = msg->body, name, cert;
+    struct span in = msg->body, cert;
     char ca[LIMIT_SHORT_NAME];
+    enum signer_service service;
     enum bv_err err;
 
-    BV_TRY(span_bytes(&in, &name));
+    BV_TRY(take_service(&in, &service, ca));
     BV_TRY(span_bytes(&in, &cert));
     BV_TRY(span_end(in));
-    BV_TRY(span_copy_str(name, ca, sizeof ca));
-    err = responder_set_cert(server->responder, ca, cert);
-    (void)event(server, SIGNER_EVENT_OCSP_READY, ca, err);
-    if (err == BV_OK) {
+    struct keyring_entry *entry = keyring_find(server->ring, span_str(ca));
+    /* the one before decrypts on: it must have been opened */
+    if (service == SIGNER_SCEP && entry != NULL && !entry->files[service].tried)
+        open_service(server, entry, service);
+    err = service == SIGNER_OCSP
+              ? responder_set_cert(server->responder, ca, cert)
+              : ra_set_cert(server->ra, ca, cert);
+    event(server, SIGNER_EVENT_SERVICE_READY, ca, err)->service = service;
+    if (err == BV_OK && entry != NULL) {
         /* the older file, if it is still to be opened, is out of date */
-        struct keyring_entry *entry = keyring_find(server->ring, name);
-        if (entry != NULL) {
-            entry->ocsp_tried = true;
-            entry->ocsp_unsaved = server->save != NULL;
-        }
+        entry->files[service].tried = true;
+        entry->files[service].unsaved = server->save != NULL;
     }
-    return reply(channel, msg->id, MSG_OCSP_CERT_SET, err, SPAN_EMPTY);
+    return reply(channel, msg->id, MSG_SERVICE_CERT_SET, err, SPAN_EMPTY);
 }
 
 static enum bv_err
-on_ocsp_have(struct signer_server *server, struct channel *channel,
-             const struct msg *msg)
+on_service_have(struct signer_server *server, struct channel *channel,
+                const struct msg *msg)
 {
-    struct span in = msg->body, name, cert = SPAN_EMPTY;
+    struct span in = msg->body, cert = SPAN_EMPTY;
     char ca[LIMIT_SHORT_NAME];
     struct keyring_entry *entry;
-    struct key *key;
+    enum signer_service service;
 
-    BV_TRY(span_bytes(&in, &name));
+    BV_TRY(take_service(&in, &service, ca));
     BV_TRY(span_end(in));
-    BV_TRY(span_copy_str(name, ca, sizeof ca));
-    entry = keyring_find(server->ring, name);
-    if (entry != NULL && !entry->ocsp_tried)
-        open_ocsp(server, entry);
-    enum bv_err err = responder_current(server->responder, ca, &key, &cert);
-    return reply(channel, msg->id, MSG_OCSP_HAS, err, cert);
+    entry = keyring_find(server->ring, span_str(ca));
+    if (entry != NULL && !entry->files[service].tried)
+        open_service(server, entry, service);
+    enum bv_err err = current(server, service, ca, &cert);
+    return reply(channel, msg->id, MSG_SERVICE_HAS, err, cert);
 }
 
 static enum bv_err
@@ -488,6 +584,23 @@ on_ocsp(struct signer_server *server, struct channel *channel,
 }
 
 static enum bv_err
+on_ra(struct signer_server *server, struct channel *channel,
+      const struct msg *msg)
+{
+    struct sink out = SINK_ARRAY(server->body);
+    enum msg_type answer;
+
+    /* keys are opened one by one after a start: this one is wanted now */
+    for (unsigned i = 0; i < server->ring->count; i++)
+        if (!server->ring->entries[i].files[SIGNER_SCEP].tried)
+            open_service(server, &server->ring->entries[i], SIGNER_SCEP);
+    BV_TRY(ra_answer(server->ra, msg->type, msg->body, &out, &answer));
+    enum bv_err err = channel_send(channel, answer, msg->id, sink_view(&out));
+    explicit_bzero(server->body, out.len); /* it may have been a key */
+    return err == BV_E_NO_SPACE ? BV_OK : err;
+}
+
+static enum bv_err
 dispatch(struct signer_server *server, struct channel *channel,
          const struct msg *msg)
 {
@@ -499,15 +612,15 @@ dispatch(struct signer_server *server, struct channel *channel,
         return on_sign(server, channel, msg);
     if (msg->type == MSG_OCSP)
         return on_ocsp(server, channel, msg);
-    if (msg->type == MSG_OCSP_KEY)
-        return on_ocsp_key(server, channel, msg);
-    if (msg->type == MSG_OCSP_CERT)
-        return on_ocsp_cert(server, channel, msg);
-    if (msg->type == MSG_OCSP_HAVE)
-        return on_ocsp_have(server, channel, msg);
+    if (msg->type == MSG_SERVICE_KEY)
+        return on_service_key(server, channel, msg);
+    if (msg->type == MSG_SERVICE_CERT)
+        return on_service_cert(server, channel, msg);
+    if (msg->type == MSG_SERVICE_HAVE)
+        return on_service_have(server, channel, msg);
     if (msg->type == MSG_SERIAL_KEY)
         return on_serial_key(server, msg);
-    return BV_E_BAD_MESSAGE;
+    return on_ra(server, channel, msg);
 }
 
 /* --- the step --- */

@@ -1,4 +1,4 @@
-/* The signer role: CA keys, the log key and the OCSP responder behind
+/* The signer role: CA keys, the log key, OCSP responder and SCEP RA behind
  * channels to core and the doors. No loop of its own: the program polls its
  * channel to the parent (fds[0], not known here) together with ours.
  *
@@ -11,10 +11,10 @@
  *
  * A step reads every ready channel, answers everything that came, writes
  * everything out; then it opens one more sealed key (scrypt: about 45 ms each),
- * CA keys in the order given, then log, then OCSP. When none is left and there
- * was nothing to answer, it seals a new responder key to have it saved. A SIGN
- * for a key that is still sealed opens it at once, so peers need not wait for
- * all of them. A key that cannot be opened answers WRONG_KEY.
+ * CA keys in the order given, then log, then those of services. When none is
+ * left and there was nothing to answer, it seals a service's new key to have it
+ * saved. A SIGN for a key that is still sealed opens it at once, so peers need
+ * not wait for all of them. A key that cannot be opened answers WRONG_KEY.
  *
  * Does not log: signer_server_next_event says what happened. */
 #ifndef BV_SIGNER_SERVER_H
@@ -23,6 +23,7 @@
 #include <poll.h>
 
 #include "proc/statusmap.h"
+#include "signer/ra.h"
 #include "signer/responder.h"
 
 /* At most this many channels: core and 64 doors. */
@@ -37,20 +38,23 @@ struct signer_server_key {
     struct span cert_pem; /* the CA's certificate file, the CA's own first;
                            * empty for "log" */
     struct span ocsp_pem; /* ocsp-NAME.pem; empty when there is none yet */
+    struct span scep_pem; /* scep-NAME.pem, likewise */
 };
 
-/* Takes the text of a CA's new ocsp-NAME.pem, key sealed, to be written by
- * somebody who may touch files. Called from signer_server_step. */
-typedef enum bv_err signer_save_fn(void *user, const char *ca,
-                                   struct span text);
+/* Takes the text of a CA's new ocsp-NAME.pem or scep-NAME.pem, keys sealed, to
+ * be written by somebody who may touch files. Called from signer_server_step.
+ */
+typedef enum bv_err signer_save_fn(void *user, enum signer_service service,
+                                   const char *ca, struct span text);
 
 struct signer_server_config {
     const struct signer_server_key *keys;
     unsigned num_keys;
     struct span passphrase;
-    signer_save_fn *save; /* NULL: new responder keys are not kept */
+    signer_save_fn *save; /* NULL: new keys of services are not kept */
     void *save_user;
     struct responder_options ocsp;
+    unsigned ra_bits; /* of new RA keys; see ra_new */
 };
 
 struct signer_server;
@@ -94,14 +98,15 @@ enum bv_err signer_server_step(struct signer_server *server,
                                unsigned num_fds) BV_CHECKED;
 
 enum signer_event_kind {
-    SIGNER_EVENT_OPENED,     /* name: a key is ready; err OK or why not */
-    SIGNER_EVENT_OCSP_READY, /* name: the CA's responder answers */
-    SIGNER_EVENT_OCSP_SAVED, /* name: ocsp-NAME.pem handed over; err */
-    SIGNER_EVENT_DOOR_CUT,   /* door: it broke the protocol (err), its channel
-                              * is closed */
+    SIGNER_EVENT_OPENED,        /* name: a key is ready; err OK or why not */
+    SIGNER_EVENT_SERVICE_READY, /* name, service: the CA's key is in use */
+    SIGNER_EVENT_SERVICE_SAVED, /* name, service: its file handed over; err */
+    SIGNER_EVENT_DOOR_CUT, /* door: it broke the protocol (err), its channel
+                            * is closed */
 };
 struct signer_event {
     enum signer_event_kind kind;
+    enum signer_service service;
     char name[LIMIT_SHORT_NAME];
     unsigned door;
     enum bv_err err;

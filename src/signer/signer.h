@@ -9,6 +9,15 @@
 #include "base/limits.h"
 #include "base/span.h"
 
+/* What a CA has a key for besides its own: made in the signer, certified by
+ * core, sealed and kept by the parent. The numbers are those of the messages.
+ */
+enum signer_service {
+    SIGNER_OCSP = 1, /* the responder's (signer/responder.h) */
+    SIGNER_SCEP,     /* the registration authority's (signer/ra.h) */
+};
+#define SIGNER_SERVICES (SIGNER_SCEP + 1)
+
 /* Which number stands for a CA in the status map (store_issuer.id). */
 struct signer_issuer {
     char ca[LIMIT_SHORT_NAME];
@@ -33,17 +42,21 @@ struct signer {
      * is UNSUPPORTED. */
     enum bv_err (*sign_digest)(void *ctx, uint64_t ticket, const char *key,
                                struct span digest) BV_CHECKED;
-    /* ocsp_key makes a fresh responder key for the CA, kept aside until
-     * ocsp_cert; the result is its SubjectPublicKeyInfo. */
-    enum bv_err (*ocsp_key)(void *ctx, uint64_t ticket,
-                            const char *ca) BV_CHECKED;
-    /* ocsp_cert installs the certificate for that key and starts using it. */
-    enum bv_err (*ocsp_cert)(void *ctx, uint64_t ticket, const char *ca,
-                             struct span cert) BV_CHECKED;
-    /* ocsp_have asks which responder certificate the CA has in use; the
+    /* service_key makes a fresh key of this kind for the CA, kept aside until
+     * service_cert; the result is its SubjectPublicKeyInfo. */
+    enum bv_err (*service_key)(void *ctx, uint64_t ticket,
+                               enum signer_service service,
+                               const char *ca) BV_CHECKED;
+    /* service_cert installs the certificate for that key and starts using it.
+     */
+    enum bv_err (*service_cert)(void *ctx, uint64_t ticket,
+                                enum signer_service service, const char *ca,
+                                struct span cert) BV_CHECKED;
+    /* service_have asks which certificate of this kind the CA has in use; the
      * result is its DER, NOT_FOUND when it has none. */
-    enum bv_err (*ocsp_have)(void *ctx, uint64_t ticket,
-                             const char *ca) BV_CHECKED;
+    enum bv_err (*service_have)(void *ctx, uint64_t ticket,
+                                enum signer_service service,
+                                const char *ca) BV_CHECKED;
     /* serial_key hands over what the responder needs to map a serial to the
      * status map: the key of pki/serial.h, and each CA's issuer id; and which
      * key each name means: with another one what follows is not signed

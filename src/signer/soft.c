@@ -11,9 +11,12 @@
 struct entry {
     struct entry *tail;
     char name[LIMIT_SHORT_NAME];
-    struct key *key, *ocsp_next, *ocsp;
-    uint8_t *cert;
-    size_t cert_len;
+    struct key *key;
+    struct service {
+        struct key *key, *next;
+        uint8_t *cert;
+        size_t cert_len;
+    } services[SIGNER_SERVICES];
 };
 
 /* A finished job that waits for signer_soft_run. */
@@ -87,64 +90,72 @@ soft_sign_digest(void *ctx, uint64_t ticket, const char *name,
 }
 
 static enum bv_err
-make_ocsp_key(struct entry *entry, struct sink *out)
+make_service_key(struct entry *entry, enum signer_service service,
+                 struct sink *out)
 {
     bv_auto(key) struct key *key = NULL;
 
     if (entry == NULL)
         return BV_E_WRONG_KEY;
-    BV_TRY(responder_generate(key_alg(entry->key), &key));
+    BV_TRY(service == SIGNER_OCSP
+               ? responder_generate(key_alg(entry->key), &key)
+               : key_generate(ALG_KEY_RSA, 2048, &key));
     BV_TRY(key_spki(key, out));
-    key_free(entry->ocsp_next);
-    entry->ocsp_next = BV_STEAL(key);
+    key_free(entry->services[service].next);
+    entry->services[service].next = BV_STEAL(key);
     return BV_OK;
 }
 
 static enum bv_err
-soft_ocsp_key(void *ctx, uint64_t ticket, const char *ca)
+soft_service_key(void *ctx, uint64_t ticket, enum signer_service service,
+                 const char *ca)
 {
     struct soft *soft = ctx;
     struct job *job;
 
     BV_TRY(job_new(soft, ticket, &job));
     struct sink out = SINK_ARRAY(job->result);
-    job->err = make_ocsp_key(find(soft, ca), &out);
+    job->err = make_service_key(find(soft, ca), service, &out);
     job->len = out.len;
     return BV_OK;
 }
 
 static enum bv_err
-set_ocsp_cert(struct entry *entry, struct span cert)
+set_service_cert(struct entry *entry, enum signer_service number,
+                 struct span cert)
 {
+    struct service *service = entry != NULL ? &entry->services[number] : NULL;
     uint8_t *copy;
 
-    if (entry == NULL || entry->ocsp_next == NULL)
+    if (service == NULL || service->next == NULL)
         return BV_E_WRONG_KEY;
     copy = malloc(cert.len + 1);
     if (copy == NULL)
         return BV_E_NO_MEMORY;
     memcpy(copy, cert.data, cert.len);
-    free(entry->cert);
-    entry->cert = copy;
-    entry->cert_len = cert.len;
-    key_free(entry->ocsp);
-    entry->ocsp = BV_STEAL(entry->ocsp_next);
+    free(service->cert);
+    service->cert = copy;
+    service->cert_len = cert.len;
+    key_free(service->key);
+    service->key = BV_STEAL(service->next);
     return BV_OK;
 }
 
 static enum bv_err
-soft_ocsp_cert(void *ctx, uint64_t ticket, const char *ca, struct span cert)
+soft_service_cert(void *ctx, uint64_t ticket, enum signer_service service,
+                  const char *ca, struct span cert)
 {
     struct soft *soft = ctx;
     struct job *job;
 
     BV_TRY(job_new(soft, ticket, &job));
-    job->err = set_ocsp_cert(find(soft, ca), cert);
+    job->err = set_service_cert(find(soft, ca), service, cert);
     return BV_OK;
 }
 
 static enum bv_err
-soft_ocsp_have(void *ctx, uint64_t ticket, const char *ca)
+soft_service_have(void *ctx, uint64_t ticket, enum signer_service service,
+                  const char *ca)
 {
     struct soft *soft = ctx;
     struct entry *entry = find(soft, ca);
@@ -153,9 +164,10 @@ soft_ocsp_have(void *ctx, uint64_t ticket, const char *ca)
     BV_TRY(job_new(soft, ticket, &job));
     struct sink out = SINK_ARRAY(job->result);
     job->err = BV_E_NOT_FOUND;
-    if (entry != NULL && entry->ocsp != NULL) {
+    if (entry != NULL && entry->services[service].key != NULL) {
+        const struct service *has = &entry->services[service];
         struct span whole;
-        sink_put(&out, span_of(entry->cert, entry->cert_len));
+        sink_put(&out, span_of(has->cert, has->cert_len));
         job->err = sink_done(&out, &whole);
     }
     job->len = out.len;
@@ -181,9 +193,11 @@ soft_close(void *ctx)
         struct entry *entry = soft->entries;
         soft->entries = entry->tail;
         key_free(entry->key);
-        key_free(entry->ocsp_next);
-        key_free(entry->ocsp);
-        free(entry->cert);
+        for (int i = SIGNER_OCSP; i < SIGNER_SERVICES; i++) {
+            key_free(entry->services[i].key);
+            key_free(entry->services[i].next);
+            free(entry->services[i].cert);
+        }
         free(entry);
     }
     while (soft->first != NULL) {
@@ -208,9 +222,9 @@ signer_soft_new(signer_done_fn *done, void *user, struct signer *ret_signer)
         .ctx = soft,
         .sign = soft_sign,
         .sign_digest = soft_sign_digest,
-        .ocsp_key = soft_ocsp_key,
-        .ocsp_cert = soft_ocsp_cert,
-        .ocsp_have = soft_ocsp_have,
+        .service_key = soft_service_key,
+        .service_cert = soft_service_cert,
+        .service_have = soft_service_have,
         .serial_key = soft_serial_key,
         .close = soft_close,
     };
@@ -257,9 +271,10 @@ signer_soft_ocsp(struct signer *signer, const char *ca, struct key **ret_key,
                  struct span *ret_cert)
 {
     struct entry *entry = find(signer->ctx, ca);
-    if (entry == NULL || entry->ocsp == NULL)
+    if (entry == NULL || entry->services[SIGNER_OCSP].key == NULL)
         return BV_E_NOT_FOUND;
-    *ret_key = entry->ocsp;
-    *ret_cert = span_of(entry->cert, entry->cert_len);
+    *ret_key = entry->services[SIGNER_OCSP].key;
+    *ret_cert = span_of(entry->services[SIGNER_OCSP].cert,
+                        entry->services[SIGNER_OCSP].cert_len);
     return BV_OK;
 }

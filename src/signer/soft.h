@@ -19,7 +19,7 @@ enum bv_err signer_soft_add(struct signer *signer, const char *name,
 /* signer_soft_run delivers the results of all jobs submitted so far. */
 void signer_soft_run(struct signer *signer);
 
-/* signer_soft_ocsp takes the responder key made by ocsp_key out, once its
+/* signer_soft_ocsp takes the responder key made by service_key out, once its
  * certificate was installed: brevet init seals it to DIR/ca/ocsp-NAME.pem with
  * responder_seal. NOT_FOUND before that. Both stay the signer's. */
 enum bv_err signer_soft_ocsp(struct signer *signer, const char *ca,

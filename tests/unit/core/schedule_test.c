@@ -98,6 +98,71 @@ test_revoked_own_is_replaced(void **state)
     }
 }
 
+/* --- SCEP --- */
+
+#define RA "\"profile\":\"scep-ra\""
+
+/* An RA certificate is made when SCEP is switched on, by a reload too, and
+ * renewed within its year; not for who does without. */
+static void
+test_scep_has_an_ra(void **state)
+{
+    struct core_config with = f.config;
+    ticks(4);
+    assert_int_equal(count(LIST, RA), 0);
+    with.scep = true;
+    assert_int_equal(core_reconfigure(f.core, &with), BV_OK);
+    ticks(4);
+    assert_int_equal(count(LIST, RA), 1);
+    ticks(4);
+    assert_int_equal(count(LIST, RA), 1);
+    fixture_time += INT64_C(250) * 86400;
+    ticks(4);
+    assert_int_equal(count(LIST, RA), 2);
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+}
+
+/* Clients choose whom they encrypt to by its usages (RFC 8894 2.1.2), and a
+ * CA's key must do neither. */
+static void
+test_ra_can_sign_and_be_encrypted_to(void **state)
+{
+    char request[80], *at;
+    f.config.scep = true;
+    fixture_reopen(&f);
+    ticks(4);
+    at = strstr(fixture_admin(&f, LIST), RA);
+    assert_non_null(at);
+    while (strncmp(at, "\"seq\":", 6) != 0)
+        at--;
+    (void)snprintf(request, sizeof request,
+                   "{\"verb\":\"cert.show\",\"args\":{\"seq\":%ld}}",
+                   strtol(at + 6, NULL, 10));
+    at = strstr(fixture_admin(&f, request), "-----BEGIN");
+    assert_non_null(at);
+    char *end = strstr(at, "-----END"), *to = at, *from = at;
+    for (; from < end + 25; from++) /* JSON writes line ends as \n */
+        if (from[0] == '\\' && from[1] == 'n')
+            *to++ = '\n', from++;
+        else
+            *to++ = *from;
+    *to++ = '\n';
+    char path[160];
+    (void)snprintf(path, sizeof path, "%s/ra.crt", f.dir);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    (void)fwrite(at, 1, (size_t)(to - at), file);
+    (void)fclose(file);
+    SHELL("openssl x509 -in %s/ra.crt -noout -ext keyUsage | grep -qx "
+          "' *Digital Signature, Key Encipherment'");
+    SHELL("openssl x509 -in %s/ra.crt -noout -text | "
+          "grep -q 'Public-Key: (2048 bit)'");
+    SHELL("openssl x509 -in %s/ra.crt -noout -text | grep -q 'CA:FALSE'");
+    fixture_write(&f, "ca.crt", f.ca, "CERTIFICATE");
+    SHELL("openssl verify -attime 1795000100 -partial_chain -x509_strict "
+          "-trusted %s/ca.crt %s/ra.crt");
+}
+
 /* Of two minutes' life, seven are in the past at birth: still one is enough
  * until its window opens. */
 static void
@@ -432,12 +497,20 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(test_revoked_own_is_replaced),    T(test_short_life_is_lived),
-        T(test_no_two_of_one_second),       T(test_clock_put_back),
-        T(test_clock_ahead_lets_nobody_go), T(test_clock_hours_ahead),
-        T(test_revoked_without_a_clock),    T(test_crl_that_cannot_appear),
-        T(test_failed_verb_fails_alone),    T(test_our_conflict_is_ours),
-        T(test_no_act_without_its_entry),   T(test_damage_ends_it),
+        T(test_revoked_own_is_replaced),
+        T(test_scep_has_an_ra),
+        T(test_ra_can_sign_and_be_encrypted_to),
+        T(test_short_life_is_lived),
+        T(test_no_two_of_one_second),
+        T(test_clock_put_back),
+        T(test_clock_ahead_lets_nobody_go),
+        T(test_clock_hours_ahead),
+        T(test_revoked_without_a_clock),
+        T(test_crl_that_cannot_appear),
+        T(test_failed_verb_fails_alone),
+        T(test_our_conflict_is_ours),
+        T(test_no_act_without_its_entry),
+        T(test_damage_ends_it),
         T(test_lifetime_is_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -61,12 +61,12 @@ make_ca(void **state)
         return -1;
     key_free(log_key);
     pem_encode(&cert, PEM_CERTIFICATE, ca.der);
-    keys[0] = (struct signer_server_key){"ca", sink_view(&out),
-                                         sink_view(&cert), SPAN_EMPTY};
+    keys[0] = (struct signer_server_key){
+        "ca", sink_view(&out), sink_view(&cert), SPAN_EMPTY, SPAN_EMPTY};
     keys[1] = (struct signer_server_key){"log", sink_view(&log), SPAN_EMPTY,
-                                         SPAN_EMPTY};
-    keys[2] =
-        (struct signer_server_key){"root", SPAN_EMPTY, SPAN_EMPTY, SPAN_EMPTY};
+                                         SPAN_EMPTY, SPAN_EMPTY};
+    keys[2] = (struct signer_server_key){"root", SPAN_EMPTY, SPAN_EMPTY,
+                                         SPAN_EMPTY, SPAN_EMPTY};
     return 0;
 }
 
@@ -82,7 +82,8 @@ static uint8_t file[RESPONDER_FILE_MAX];
 static size_t file_len;
 
 static enum bv_err
-save(void *user, const char *name, struct span text)
+save(void *user, enum signer_service service, const char *name,
+     struct span text)
 {
     assert_string_equal(name, "ca");
     memcpy(file, text.data, text.len);
@@ -223,7 +224,8 @@ install(struct signer_server *server, struct signer *client)
     struct cert parsed;
 
     num_results = 0;
-    assert_int_equal(client->ocsp_key(client->ctx, 7, "ca"), BV_OK);
+    assert_int_equal(client->service_key(client->ctx, 7, SIGNER_OCSP, "ca"),
+                     BV_OK);
     pump(server, client);
     assert_int_equal(num_results, 1);
     assert_int_equal(results[0].err, BV_OK);
@@ -246,9 +248,11 @@ install(struct signer_server *server, struct signer *client)
     cert_assemble(&out, sink_view(&tbs), ALG_SIG_ECDSA_SHA256, sink_view(&sig));
     made_len = out.len;
     num_results = 0;
-    assert_int_equal(client->ocsp_cert(client->ctx, 8, "ca", sink_view(&out)),
+    assert_int_equal(client->service_cert(client->ctx, 8, SIGNER_OCSP, "ca",
+                                          sink_view(&out)),
                      BV_OK);
-    assert_int_equal(client->ocsp_cert(client->ctx, 9, "ca", ca.der), BV_OK);
+    assert_int_equal(
+        client->service_cert(client->ctx, 9, SIGNER_OCSP, "ca", ca.der), BV_OK);
     pump(server, client);
     assert_int_equal(num_results, 2);
     assert_int_equal(results[0].err, BV_OK);
@@ -269,7 +273,7 @@ responder_key_lives_on(void **state)
     join(server, &client);
     install(server, &client);
     while (signer_server_next_event(server, &event))
-        saved |= event.kind == SIGNER_EVENT_OCSP_SAVED && event.err == BV_OK;
+        saved |= event.kind == SIGNER_EVENT_SERVICE_SAVED && event.err == BV_OK;
     assert_true(saved);
     signer_server_free(server);
 
@@ -278,8 +282,10 @@ responder_key_lives_on(void **state)
     server = new_server();
     join(server, &client);
     num_results = 0;
-    assert_int_equal(client.ocsp_have(client.ctx, 10, "ca"), BV_OK);
-    assert_int_equal(client.ocsp_have(client.ctx, 11, "log"), BV_OK);
+    assert_int_equal(client.service_have(client.ctx, 10, SIGNER_OCSP, "ca"),
+                     BV_OK);
+    assert_int_equal(client.service_have(client.ctx, 11, SIGNER_OCSP, "log"),
+                     BV_OK);
     pump(server, &client);
     assert_int_equal(num_results, 2);
     assert_int_equal(results[0].err, BV_OK);
@@ -290,7 +296,7 @@ responder_key_lives_on(void **state)
         assert_int_equal(step(server), BV_OK);
     bool ready = false;
     while (signer_server_next_event(server, &event)) {
-        ready |= event.kind == SIGNER_EVENT_OCSP_READY && event.err == BV_OK;
+        ready |= event.kind == SIGNER_EVENT_SERVICE_READY && event.err == BV_OK;
         assert_true(event.err == BV_OK);
     }
     assert_true(ready);
@@ -546,7 +552,8 @@ soft(void **state)
                      BV_E_CONFLICT);
     assert_int_equal(signer.sign(signer.ctx, 5, "ca", SPAN_LIT("x")), BV_OK);
     assert_int_equal(signer.sign(signer.ctx, 6, "no", SPAN_LIT("x")), BV_OK);
-    assert_int_equal(signer.ocsp_key(signer.ctx, 7, "ca"), BV_OK);
+    assert_int_equal(signer.service_key(signer.ctx, 7, SIGNER_OCSP, "ca"),
+                     BV_OK);
     assert_int_equal(num_results, 0); /* never from inside the call */
     assert_int_equal(signer_soft_ocsp(&signer, "ca", &key, &cert),
                      BV_E_NOT_FOUND);
@@ -555,8 +562,9 @@ soft(void **state)
     assert_int_equal(results[0].err, BV_OK);
     assert_int_equal(results[1].err, BV_E_WRONG_KEY);
     assert_int_equal(results[2].err, BV_OK);
-    assert_int_equal(signer.ocsp_cert(signer.ctx, 8, "ca", SPAN_LIT("cert")),
-                     BV_OK);
+    assert_int_equal(
+        signer.service_cert(signer.ctx, 8, SIGNER_OCSP, "ca", SPAN_LIT("cert")),
+        BV_OK);
     signer_soft_run(&signer);
     assert_int_equal(signer_soft_ocsp(&signer, "ca", &key, &cert), BV_OK);
     assert_true(key_match_spki(key, span_of(results[2].data, results[2].len)));
