@@ -214,6 +214,35 @@ cms_signed_parse(struct span der, struct cms_signed *ret_signed)
     return BV_OK;
 }
 
+static enum bv_err
+read_tbs(struct span tbs, struct cms_cert *c)
+{
+    struct span version, skipped;
+    bool present;
+    BV_TRY(der_take_opt(&tbs, DER_CONTEXT_CONS(0), &present, &version));
+    BV_TRY(der_take(&tbs, DER_INTEGER, &c->serial));
+    BV_TRY(der_take(&tbs, DER_SEQUENCE, &skipped)); /* signature */
+    BV_TRY(der_take_whole(&tbs, DER_SEQUENCE, &c->issuer));
+    BV_TRY(der_take(&tbs, DER_SEQUENCE, &skipped)); /* validity */
+    BV_TRY(der_take_whole(&tbs, DER_SEQUENCE, &c->subject));
+    return der_take_whole(&tbs, DER_SEQUENCE, &c->spki);
+}
+
+enum bv_err
+cms_cert_parse(struct span in, struct cms_cert *ret)
+{
+    struct cms_cert c = {0};
+    struct span cert, tbs, algorithm, signature;
+    BV_TRY(der_only(in, DER_SEQUENCE, &cert));
+    BV_TRY(der_take(&cert, DER_SEQUENCE, &tbs));
+    BV_TRY(der_take(&cert, DER_SEQUENCE, &algorithm));
+    BV_TRY(der_take(&cert, DER_BIT_STRING, &signature));
+    BV_TRY(span_end(cert));
+    BV_TRY(read_tbs(tbs, &c));
+    *ret = c;
+    return BV_OK;
+}
+
 bool
 cms_party_is(const struct cms_party *party, struct span issuer,
              struct span serial, struct span ski)

@@ -82,6 +82,18 @@ bool cms_party_is(const struct cms_party *party, struct span issuer,
 /* cms_put_party writes IssuerAndSerialNumber. */
 void cms_put_party(struct sink *out, struct span issuer, struct span serial);
 
+/* A certificate of whoever speaks CMS, as far as that needs it: clients sign
+ * with certificates they made themselves, of version 1 too, with SHA-1 or what
+ * else cert.h refuses. Views. */
+struct cms_cert {
+    struct span issuer, subject; /* whole Name DER, not looked into */
+    struct span serial;          /* INTEGER content octets */
+    struct span spki;            /* whole */
+};
+/* cms_cert_parse: in is exactly one certificate. BAD_MESSAGE, TRAILING_BYTES.
+ * What such a certificate says is believed by nobody. */
+enum bv_err cms_cert_parse(struct span in, struct cms_cert *ret) BV_CHECKED;
+
 struct cms_signed_spec {
     const struct span *certs; /* DER, 0..LIMIT_CMS_CERTS */
     size_t num_certs;

@@ -41,6 +41,14 @@ test_reads_what_openssl_wrote(void **state)
     assert_true(cms_certs_next(&s.certs, &der));
     assert_int_equal(cert_parse(der, &cert), BV_OK);
     assert_true(cms_party_is(&s.signer, cert.issuer, cert.serial, SPAN_EMPTY));
+    struct cms_cert c;
+    assert_int_equal(cms_cert_parse(der, &c), BV_OK);
+    assert_true(span_eq(c.issuer, cert.issuer));
+    assert_true(span_eq(c.subject, cert.subject));
+    assert_true(span_eq(c.serial, cert.serial));
+    assert_true(span_eq(c.spki, cert.spki.whole));
+    for (size_t len = 0; len < der.len; len++)
+        assert_int_not_equal(cms_cert_parse(span_of(der.data, len), &c), BV_OK);
     assert_false(cms_certs_next(&s.certs, &der));
     assert_int_equal(cms_attr_find(s.attr_set, oid_scep_transaction_id, &value),
                      BV_OK);
