@@ -40,8 +40,9 @@
 /* Serial numbers: RFC 5280 4.1.2.2 caps them at 20 octets. */
 #define LIMIT_SERIAL 20
 
-/* HTTP request line; an OCSP GET of 4 KiB is the longest honest one. */
-#define LIMIT_HTTP_LINE 8192
+/* HTTP request line; a SCEP GET carries a whole message: 5 KiB with RSA-2048, 9
+ * with RSA-4096, all octets of base64 escaped perhaps. */
+#define LIMIT_HTTP_LINE 16384
 /* All header fields of one request together. */
 #define LIMIT_HTTP_HEADER 16384
 /* Header fields in one request; browsers send about 20. */
