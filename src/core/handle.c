@@ -161,8 +161,10 @@ check_binding(struct work *w)
     const struct csr *csr = &w->csr;
     uint8_t buf[128];
     struct sink text = SINK_ARRAY(buf);
-    /* RFC 7030 3.7: an RA has verified it on its own connection. */
-    if (w->profile->binding == PROFILE_BINDING_IGNORE ||
+    /* RFC 7030 3.7: an RA has verified it on its own connection. In SCEP the
+     * challengePassword is a secret (RFC 8894 2.3). */
+    if (w->r->door == CORE_DOOR_SCEP ||
+        w->profile->binding == PROFILE_BINDING_IGNORE ||
         w->profile->binding == PROFILE_BINDING_SECRET ||
         w->id.auth == AUDIT_AUTH_RA)
         return BV_OK;

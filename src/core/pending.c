@@ -104,6 +104,12 @@ pending_check(struct work *w, bool *ret_waits)
     *ret_waits = false;
     if (!w->profile->approval || w->r->op == CORE_REENROLL)
         return BV_OK;
+    /* Its clients ask CertPoll then, which nobody answers here: better no
+     * request in the queue than one of whom nobody comes back. */
+    if (w->r->door == CORE_DOOR_SCEP)
+        return work_say(w, BV_E_REFUSED,
+                        "the profile needs an operator's approval, which SCEP "
+                        "cannot wait for here");
     enum bv_err err = w->core->store->pending_find(
         w->core->store->ctx, SPAN_ARRAY(w->job->d.pending_digest), copy_pending,
         &state);

@@ -105,6 +105,7 @@ struct profile {
     bool renew_without_client_auth; /* a certificate that is not for TLS clients
                                      * may still renew itself */
     bool renew_needs_san;           /* a renewal's CSR repeats the SAN */
+    bool scep_legacy;               /* SCEP with SHA-1 and 3DES too */
 };
 
 /* profile_default fills the built-in of this name: "device", "client",

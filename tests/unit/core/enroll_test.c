@@ -654,6 +654,35 @@ test_operator_approves_or_denies(void **state)
     expect(BV_E_REFUSED, &r);
 }
 
+/* In SCEP the challengePassword is the claim code, and no connection's; and
+ * nobody would come back for what waits for an operator. */
+static void
+test_scep(void **state)
+{
+    char secret[64];
+    bv_auto(key) struct key *key = fixture_key();
+    bv_auto(key) struct key *other = fixture_key();
+    fixture_profile(&f, "device")->binding = PROFILE_BINDING_REQUIRE;
+    fixture_token(&f, "d1", NULL, 1, secret);
+    struct core_request r = fixture_request(
+        CORE_ENROLL, fixture_csr(key, "d1", SPAN_EMPTY, span_str(secret),
+                                 csr_buf, sizeof csr_buf));
+    r.secret = span_str(secret);
+    expect(BV_E_BAD_BINDING, &r);
+    r.door = CORE_DOOR_SCEP;
+    expect(BV_OK, &r);
+    expect(BV_OK, &r); /* the answer was lost */
+    assert_true(f.reply.repeated);
+    fixture_token(&f, "signer", NULL, 1, secret);
+    r = with_secret(other, "signer", secret);
+    r.door = CORE_DOOR_SCEP;
+    strcpy(r.label, "codesigning");
+    expect(BV_E_REFUSED, &r);
+    assert_null(
+        strstr(fixture_admin(&f, "{\"verb\":\"device.pending\",\"args\":{}}"),
+               "\"signer\""));
+}
+
 static void
 test_keygen_only_where_the_profile_allows(void **state)
 {
@@ -994,6 +1023,7 @@ main(void)
         T(test_manufacturer_crl_by_another_spelling),
         T(test_manufacturer_revokes_its_own_ca),
         T(test_operator_approves_or_denies),
+        T(test_scep),
         T(test_keygen_only_where_the_profile_allows),
         T(test_keygen_needs_a_suite_as_strong),
         T(test_keygen_keeps_nobody_waiting),
