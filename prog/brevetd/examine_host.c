@@ -214,6 +214,22 @@ check_validity(struct host *h)
                      validity);
 }
 
+/* Devices come to SCEP before they know whom to trust in TLS. */
+static void
+check_scep(struct host *h)
+{
+    const struct core_config *core = &h->config->core;
+    if (core->scep && h->config->num_http == 0)
+        examine_warn(h->e, "scep: there is no http address, and devices that "
+                           "do not know our root yet come without TLS");
+    for (size_t i = 0; core->scep && i < core->num_profiles; i++)
+        if (core->profiles[i].scep_legacy)
+            examine_warn(h->e,
+                         "profile \"%s\": scep-legacy takes SHA-1, with which "
+                         "signatures can be forged, and 3DES",
+                         core->profiles[i].name);
+}
+
 /* --- disk and clock --- */
 
 static void
@@ -317,6 +333,7 @@ examine_host(struct examine *e, const struct files *files,
     check_addresses(&h);
     check_urls(&h);
     check_validity(&h);
+    check_scep(&h);
     check_disk(&h, "db");
     check_disk(&h, "crl");
     check_clock(&h);

@@ -4,6 +4,7 @@
 
 #include "front/est/est.h"
 #include "front/peer.h"
+#include "front/scep/scep.h"
 #include "front/serve.h"
 #include "front/status/status.h"
 #include "net/tls.h"
@@ -23,6 +24,7 @@ struct door {
     struct serve *serve;
     struct staple *staple;
     struct front_est_settings est;
+    struct front_scep_settings scep;
     struct front_status_settings status;
     struct front_status_crl crls[CONFIG_CAS_MAX];
     int map_fd; /* not yet a map; -1: none */
@@ -146,14 +148,26 @@ tell_when_ready(struct door *d)
 /* --- settings of the fronts --- */
 
 static void
+warn_of_legacy(const struct core_config *core)
+{
+    for (size_t i = 0; core->scep && i < core->num_profiles; i++)
+        if (core->profiles[i].scep_legacy)
+            log_warn("SCEP takes SHA-1 and 3DES profile=%s",
+                     core->profiles[i].name);
+}
+
+static void
 use_settings(struct door *d, const struct config *config)
 {
     d->est.config = &config->core;
     d->est.lenient = config->est_lenient;
     d->est.full_chain = config->est_full_chain;
     d->est.generation++;
+    d->scep.config = &config->core;
+    d->scep.enabled = config->core.scep;
     d->status.config = &config->core;
     d->status.generation++;
+    warn_of_legacy(&config->core);
 }
 
 /* CRLs come again with every bundle; the old descriptors are closed once the
@@ -311,6 +325,8 @@ open_fronts(struct door *d)
     use_settings(d, d->role->material.config);
     take_crls(d);
     BV_TRY(serve_add(d->serve, &front_est, &env));
+    env.settings = &d->scep;
+    BV_TRY(serve_add(d->serve, &front_scep, &env));
     env.settings = &d->status;
     return serve_add(d->serve, &front_status_door, &env);
 }

@@ -308,9 +308,9 @@ take_all(struct reader *r, cfg_t *root, enum schema_index index, size_t most,
 static enum bv_err
 take_root(struct reader *r, cfg_t *root)
 {
-    static const enum schema_index once[] = {SCHEMA_QUOTA,  SCHEMA_APPROVAL,
-                                             SCHEMA_LIMITS, SCHEMA_AUDIT,
-                                             SCHEMA_OCSP,   SCHEMA_EST};
+    static const enum schema_index once[] = {
+        SCHEMA_QUOTA, SCHEMA_APPROVAL, SCHEMA_LIMITS, SCHEMA_AUDIT,
+        SCHEMA_OCSP,  SCHEMA_EST,      SCHEMA_SCEP};
     struct config *config = r->config;
     size_t ignored;
     BV_TRY(apply(r, root, SCHEMA_GLOBAL, config));

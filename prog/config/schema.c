@@ -105,7 +105,7 @@ static const struct schema_key global_keys[] = {
           "[ADDRESS]:PORT."),
     TEXTS(config, "http", http, num_http, "none",
           "Addresses to serve status (OCSP, CRLs, CA certificates) on without "
-          "TLS."),
+          "TLS, and SCEP where that is enabled."),
     {.name = "hosts",
      .type = SCHEMA_CUSTOM,
      .max = CORE_HOSTS_MAX,
@@ -211,6 +211,12 @@ static const struct schema_key est_keys[] = {
          "Also take raw DER and PEM bodies, which RFC 8951 forbids."),
     BOOL(config, "full-chain", est_full_chain, "false",
          "Enrolment answers carry the CA certificates too."),
+};
+
+static const struct schema_key scep_keys[] = {
+    BOOL(config, "enabled", core.scep, "false",
+         "Speak SCEP (RFC 8894) under /scep and /scep/LABEL, on every address "
+         "of https and http."),
 };
 
 static const struct schema_key ca_keys[] = {
@@ -465,6 +471,9 @@ static const struct schema_key profile_keys[] = {
     BOOL(profile, "renew-needs-san", renew_needs_san, "false",
          "A renewal's request has to repeat the SAN; otherwise one without is "
          "given the old one."),
+    BOOL(profile, "scep-legacy", scep_legacy, "false",
+         "Also take SCEP messages with SHA-1 and 3DES, for clients that know "
+         "nothing better. Both are broken or worn out."),
     CHOICE(FLAGS, profile, "key-usage", key_usage, usages, "digitalSignature",
            "keyUsage (RFC 5280 4.2.1.3)."),
     {.name = "extended-key-usage",
@@ -513,7 +522,7 @@ static const struct schema_key profile_keys[] = {
 
 static const struct schema_key label_keys[] = {
     NAME(core_label, "profile", profile, "required",
-         "Profile of requests under this EST path label."),
+         "Profile of requests under this path label."),
 };
 
 #define KEYS(array) (array), sizeof(array) / sizeof((array)[0])
@@ -530,6 +539,7 @@ const struct schema_section schema_sections[SCHEMA_COUNT] = {
     [SCHEMA_AUDIT] = {"audit", SCHEMA_ONCE, KEYS(audit_keys), "The audit log."},
     [SCHEMA_OCSP] = {"ocsp", SCHEMA_ONCE, KEYS(ocsp_keys), "OCSP answers."},
     [SCHEMA_EST] = {"est", SCHEMA_ONCE, KEYS(est_keys), "The EST door."},
+    [SCHEMA_SCEP] = {"scep", SCHEMA_ONCE, KEYS(scep_keys), "The SCEP door."},
     [SCHEMA_CA] = {"ca", SCHEMA_TITLED, KEYS(ca_keys),
                    "A CA of this installation; the title is its name."},
     [SCHEMA_MANUFACTURER] = {"manufacturer", SCHEMA_TITLED,
@@ -542,5 +552,6 @@ const struct schema_section schema_sections[SCHEMA_COUNT] = {
                         "exist without a section; a section changes them, or "
                         "makes a new one like device."},
     [SCHEMA_LABEL] = {"label", SCHEMA_TITLED, KEYS(label_keys),
-                      "An EST path label, as in /.well-known/est/LABEL/…"},
+                      "A path label, as in /.well-known/est/LABEL/… and "
+                      "/scep/LABEL."},
 };

@@ -66,6 +66,7 @@ enum schema_index {
     SCHEMA_AUDIT,
     SCHEMA_OCSP,
     SCHEMA_EST,
+    SCHEMA_SCEP,
     SCHEMA_CA,
     SCHEMA_MANUFACTURER,
     SCHEMA_PROFILE,

@@ -1,5 +1,5 @@
 /* What a client may send: u8 how it comes, u8 what core or signer answers, an
- * HTTP request, its body. Through the routes and both doors, with the network
+ * HTTP request, its body. Through the routes and all doors, with the network
  * and the other processes feigned. Whatever is asked has one answer, core is
  * never told more of the client than TLS knows, and nothing passes that
  * plain HTTP must not. */
@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "front/est/est.h"
 #include "front/peer.h"
+#include "front/scep/scep.h"
 #include "front/serve.h"
 #include "front/status/status.h"
 #include "tests/unit/pki/certs.h"
@@ -110,7 +111,13 @@ check_core_request(struct span body)
     struct core_request ask;
     const struct exchange_tls *tls = tls_now;
     fuzz_require(core_request_decode(body, &ask) == BV_OK);
-    fuzz_require(tls->active && ask.door == CORE_DOOR_EST);
+    /* SCEP goes without TLS, and knows nothing of it */
+    fuzz_require(ask.door == CORE_DOOR_SCEP || tls->active);
+    if (ask.door == CORE_DOOR_SCEP) {
+        fuzz_require(ask.trust == CORE_TRUST_NONE && ask.op == CORE_ENROLL);
+        return;
+    }
+    fuzz_require(ask.door == CORE_DOOR_EST);
     if (ask.trust == CORE_TRUST_NONE) {
         fuzz_require(ask.peer_cert.len == 0 && ask.op != CORE_REENROLL);
     } else if ((int)ask.trust == (int)tls->trust) {
@@ -126,7 +133,9 @@ peer_ask(struct peer *peer, enum msg_type type, struct span body, peer_fn *fn,
          void *arg)
 {
     (void)peer;
-    fuzz_require(type == MSG_REQUEST || type == MSG_OCSP);
+    fuzz_require(type == MSG_REQUEST || type == MSG_OCSP ||
+                 type == MSG_RA_CERT || type == MSG_RA_OPEN ||
+                 type == MSG_RA_SIGN);
     if (type == MSG_REQUEST)
         check_core_request(body);
     seen.questions++;
@@ -145,6 +154,7 @@ static struct core_ca cas[2];
 static struct core_label labels[1];
 static struct core_config config;
 static struct front_est_settings est[2]; /* strict, lenient */
+static struct front_scep_settings scep;
 static struct front_status_crl crls[1];
 static struct front_status_settings status;
 static struct serve *serves[2];
@@ -217,6 +227,7 @@ make_config(void)
     crls[0] = (struct front_status_crl){"issuing", make_crl()};
     status = (struct front_status_settings){
         .config = &config, .crls = crls, .num_crls = 1};
+    scep = (struct front_scep_settings){true, &config};
 }
 
 static void
@@ -229,9 +240,11 @@ make_serves(void)
         est[i] = (struct front_est_settings){
             .config = &config, .lenient = i == 1, .full_chain = i == 1};
         struct front_env est_env = {.settings = &est[i]},
+                         scep_env = {.settings = &scep},
                          status_env = {.settings = &status};
         if (serve_new(NULL, NULL, &serves[i]) != BV_OK ||
             serve_add(serves[i], &front_est, &est_env) != BV_OK ||
+            serve_add(serves[i], &front_scep, &scep_env) != BV_OK ||
             serve_add(serves[i], &front_status_door, &status_env) != BV_OK)
             abort();
     }
@@ -259,6 +272,22 @@ answer(uint8_t how, struct span in)
             right ? sink_view(&out) : in);
 }
 
+/* The signer about an RA: error or not, something, a certificate. */
+static void
+answer_ra(uint8_t how)
+{
+    static uint8_t buf[8192];
+    struct sink out = SINK_ARRAY(buf);
+    sink_u8(&out, how);
+    sink_bytes(&out, seen.type == MSG_RA_CERT
+                         ? device.der
+                         : (struct span)SPAN_LIT("0123456789abcdef"));
+    if (seen.type == MSG_RA_SIGN)
+        sink_bytes(&out, device.der);
+    seen.fn(seen.arg, how == 255 ? BV_E_UNAVAILABLE : BV_OK, seen.type + 1,
+            sink_view(&out));
+}
+
 static bool
 read_request(struct span *in, struct http_request *ret)
 {
@@ -281,8 +310,14 @@ drive(unsigned lenient, uint8_t how, struct exchange *exchange)
     else if (seen.answers == 0) /* net turns it away */
         return;
     fuzz_require(seen.answers + seen.questions == 1);
-    if (seen.questions > 0)
-        answer(how, exchange->body);
+    for (unsigned asked = 0; seen.answers == 0; asked++) {
+        /* SCEP: a key for each of 8 recipients, core, a signature */
+        fuzz_require(seen.questions == asked + 1 && asked < 10);
+        if (seen.type == MSG_REQUEST || seen.type == MSG_OCSP)
+            answer(how, exchange->body);
+        else
+            answer_ra(how);
+    }
     fuzz_require(seen.answers == 1);
 }
 

@@ -131,7 +131,7 @@ fake_settle(void)
 }
 
 /* fake_value: a field of the last answer; NULL when it is not there. */
-static const char *
+static inline const char *
 fake_value(const char *name)
 {
     for (size_t i = 0; i < fake_answer.num_fields; i++)
@@ -143,6 +143,7 @@ fake_value(const char *name)
 /* One request at a time, kept here because answers may come later. */
 static struct exchange fake_exchange;
 static struct front_request fake_request;
+static struct span fake_query; /* of the next requests */
 
 /* fake_send routes by exact path; segment and rest are the caller's. fields is
  * "Name: value\r\n…" or "". */
@@ -153,7 +154,9 @@ fake_send(const struct front *front, void *ctx, enum http_method method,
 {
 
     fake_exchange = (struct exchange){
-        .request = {.method = method, .fields = span_str(fields)},
+        .request = {.method = method,
+                    .query = fake_query,
+                    .fields = span_str(fields)},
         .body = body,
         .peer = "192.0.2.7",
         .tls = &fake_tls,
