@@ -4,10 +4,9 @@
  * When: by schedule (every crl_every seconds), and crl_delay seconds after a
  * status changed; at start only when the published file is not the recorded
  * one or a status changed since. Numbers strictly increase: one more than the
- * larger of the store's and the published file's; so does thisUpdate, of which a
- * client may know seconds only. An expired certificate's
- * entry goes away only after a CRL made past its notAfter listed it (RFC
- * 5280 3.3).
+ * larger of the store's and the published file's; so does thisUpdate, of which
+ * a client may know seconds only. An expired certificate's entry goes away only
+ * after a CRL made past its notAfter listed it (RFC 5280 3.3).
  *
  * A CRL made by a clock that was ahead, and has been put back since, was in
  * force for nobody. So nothing counts as shown by it, what was dropped on its

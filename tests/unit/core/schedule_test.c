@@ -427,8 +427,8 @@ test_no_act_without_its_entry(void **state)
     static const char *const verbs[] = {
         "{\"verb\":\"cert.revoke\",\"args\":{\"device\":\"d1\"}}",
         "{\"verb\":\"cert.hold\",\"args\":{\"device\":\"d1\"}}",
-        "{\"verb\":\"token.create\",\"args\":{\"device\":\"d2\","
-        "\"expires\":3600}}",
+        ("{\"verb\":\"token.create\",\"args\":{\"device\":\"d2\","
+         "\"expires\":3600}}"),
         "{\"verb\":\"device.block\",\"args\":{\"name\":\"d1\"}}",
     };
     bv_auto(key) struct key *key = fixture_key();
