@@ -489,12 +489,14 @@ keep_schedule(struct core *core, struct issuer *issuer)
 
 #define KEY_OPENING 5 /* seconds */
 
-/* New here, or its key came back: from now on it publishes. */
+/* New here, or its key came back: from now on it publishes. Or its file is
+ * another one, where nothing may be yet. */
 static bool
 needs_crl_open(struct core *core, const struct issuer *issuer)
 {
     const struct issuer *old = core_issuer_of_id(core, issuer->id);
-    return old == NULL || !issuer->crl_known || old->config->offline;
+    return old == NULL || !issuer->crl_known || old->config->offline ||
+           strcmp(old->config->crl_path, issuer->config->crl_path) != 0;
 }
 
 static void

@@ -77,6 +77,20 @@ a_short_file_is_enough(void **state)
 }
 
 static void
+a_ca_has_its_times(void **state)
+{
+    struct config *config =
+        good("ca x { crl-every = 2h crl-life = 3d crl-delay = 30s ocsp-life = "
+             "2d }\nca y { }\n");
+    assert_int_equal(config->cas[0].crl_every, 7200);
+    assert_int_equal(config->cas[0].crl_life, 3 * 86400);
+    assert_int_equal(config->cas[0].crl_delay, 30);
+    assert_int_equal(config->cas[0].ocsp_life, 2 * 86400);
+    config_free(config);
+    bad("ca x { ocsp-life = 59m }\n", "ocsp-life");
+}
+
+static void
 every_kind_of_value_is_read(void **state)
 {
     struct config *config = good(
@@ -307,6 +321,7 @@ main(int argc, char **argv)
     sample_path = argv[1];
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_short_file_is_enough),
+        cmocka_unit_test(a_ca_has_its_times),
         cmocka_unit_test(every_kind_of_value_is_read),
         cmocka_unit_test(mistakes_carry_their_line),
         cmocka_unit_test(values_out_of_range_are_refused),

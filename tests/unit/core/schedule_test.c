@@ -163,6 +163,44 @@ test_ra_can_sign_and_be_encrypted_to(void **state)
           "-trusted %s/ca.crt %s/ra.crt");
 }
 
+/* The number that follows a key in the row of this profile. */
+static int64_t
+own_number(const char *profile, const char *key)
+{
+    char want[60];
+    (void)snprintf(want, sizeof want, "\"profile\":\"%s\"", profile);
+    (void)fixture_admin(&f, LIST);
+    const char *at = strstr(f.json, want);
+    assert_non_null(at);
+    while (strncmp(at, "{\"seq\":", 7) != 0)
+        at--;
+    at = strstr(at, key);
+    assert_non_null(at);
+    return strtoll(at + strlen(key), NULL, 10);
+}
+
+/* ocsp-life: of the responder's certificate; none below zero. */
+static void
+test_responder_lives_as_long(void **state)
+{
+    static const char ocsp[] = "\"profile\":\"ocsp\"";
+    f.cas[0].ocsp_life = -1;
+    ticks(4);
+    assert_int_equal(count(LIST, ocsp), 0);
+    f.cas[0].ocsp_life = INT64_C(3) * 86400;
+    fixture_reopen(&f);
+    ticks(4);
+    assert_int_equal(count(LIST, ocsp), 1);
+    assert_int_equal(own_number("ocsp", "\"not_after\":"),
+                     FIXTURE_NOW + INT64_C(3) * 86400 - 1);
+    fixture_time += 86400; /* its window opens at two thirds */
+    ticks(4);
+    assert_int_equal(count(LIST, ocsp), 1);
+    fixture_time += 86400;
+    ticks(4);
+    assert_int_equal(count(LIST, ocsp), 2);
+}
+
 /* Of two minutes' life, seven are in the past at birth: still one is enough
  * until its window opens. */
 static void
@@ -330,6 +368,26 @@ test_clock_hours_ahead(void **state)
     }
 }
 
+/* RFC 5280 5.1.2.5: what an earlier CRL promised is kept when the setting
+ * becomes shorter. */
+static void
+test_next_update_is_kept(void **state)
+{
+    ticks(4);
+    next_update_in(7 * 86400);
+    f.cas[0].crl_life = 2 * 86400;
+    fixture_time += 86400;
+    ticks(4);
+    this_update_in(0);
+    next_update_in(6 * 86400);
+    fixture_time += 4 * 86400;
+    ticks(4);
+    next_update_in(2 * 86400); /* as long as the promise */
+    fixture_time += 86400;
+    ticks(4);
+    next_update_in(2 * 86400);
+}
+
 /* A revocation does not wait for the clock, and is not dated 1970. */
 static void
 test_revoked_without_a_clock(void **state)
@@ -366,6 +424,33 @@ test_crl_that_cannot_appear(void **state)
     ticks(1);
     SHELL("openssl crl -inform DER -in %s/ca.crl -noout -crlnumber | "
           "grep -qx 'crlNumber=0x03'");
+}
+
+/* A reload that names another file: it is there within seconds, not with the
+ * next schedule. */
+static void
+test_crl_moves(void **state)
+{
+    struct core_config moved = f.config;
+    struct core_ca cas[1] = {f.cas[0]};
+    ticks(4);
+    moved.cas = cas;
+    (void)snprintf(cas[0].crl_path, sizeof cas[0].crl_path, "%s/new.crl",
+                   f.dir);
+    int before = f.files_changed;
+    assert_int_equal(core_reconfigure(f.core, &moved), BV_OK);
+    fixture_time += 5;
+    ticks(1);
+    SHELL("openssl crl -inform DER -in %s/new.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+    assert_int_not_equal(f.files_changed, before);
+    fixture_time += 5;
+    assert_int_equal(core_reconfigure(f.core, &moved), BV_OK);
+    fixture_time += 5;
+    ticks(4); /* the same again moves nothing */
+    SHELL("openssl crl -inform DER -in %s/new.crl -noout -crlnumber | "
+          "grep -qx 'crlNumber=0x02'");
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
 }
 
 /* An operator's verb that fails takes nobody's certificate back. */
@@ -501,6 +586,9 @@ main(void)
         T(test_scep_has_an_ra),
         T(test_ra_can_sign_and_be_encrypted_to),
         T(test_short_life_is_lived),
+        T(test_responder_lives_as_long),
+        T(test_next_update_is_kept),
+        T(test_crl_moves),
         T(test_no_two_of_one_second),
         T(test_clock_put_back),
         T(test_clock_ahead_lets_nobody_go),
