@@ -166,6 +166,7 @@ use_settings(struct door *d, const struct config *config)
     d->scep.config = &config->core;
     d->scep.enabled = config->core.scep;
     d->status.config = &config->core;
+    d->status.signed_per_address = config->ocsp_signed;
     d->status.generation++;
     warn_of_legacy(&config->core);
 }

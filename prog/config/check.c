@@ -76,6 +76,7 @@ check_defaults(struct config *config, const char *dir)
     config->net = net_limits_default();
     config->ocsp_validity = 3600;
     config->ocsp_backdate = 300;
+    config->ocsp_signed = 1000;
     SET(config->core.tls_path, "tls/server.pem");
     SET(config->core.default_profile, "device");
     SET(config->core.log_origin, "brevet");

@@ -80,6 +80,7 @@ struct config {
     struct net_limits net;
     bool est_lenient, est_full_chain;     /* front/est/est.h */
     int64_t ocsp_validity, ocsp_backdate; /* seconds */
+    unsigned ocsp_signed;                 /* front/status/bound.h */
 
     struct config_ca ca_files[CONFIG_CAS_MAX];
     struct core_ca cas[CONFIG_CAS_MAX];

@@ -204,6 +204,12 @@ static const struct schema_key ocsp_keys[] = {
            "minutes after the last at the earliest."),
     NUMBER(DURATION, config, "backdate", ocsp_backdate, 0, DAY, "5m",
            "How far thisUpdate lies in the past, for slow clocks."),
+    NUMBER(UNSIGNED, config, "signed-per-address", ocsp_signed, 0, 1000000,
+           "1000",
+           "Answers each door has signed for one address (IPv6: its /64) in a "
+           "second, in the mean of ten: those with a nonce, or about what was "
+           "never issued. Who asks for more is told to try later. 0: no bound, "
+           "for a proxy in front, behind which all have one address."),
 };
 
 static const struct schema_key est_keys[] = {

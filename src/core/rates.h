@@ -14,6 +14,7 @@ enum rates_kind {
     RATES_FAIL_DEVICE,
     RATES_ISSUE_DEVICE,
     RATES_AUDIT_REFUSAL,
+    RATES_OCSP_ADDRESS, /* front/status/bound */
 };
 
 struct rates;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "front/peer.h"
+#include "front/status/bound.h"
 #include "front/status/cache.h"
 #include "front/status/files.h"
 #include "wire/ocsp.h"
@@ -20,6 +21,7 @@ struct status_door {
     const struct front_status_settings *settings;
     struct peer *core, *signer;
     struct cache *cache;
+    struct bound *bound;
     struct files *files;
     unsigned generation;         /* of the settings all this was made from */
     const struct statusmap *map; /* the one the kept answers came from */
@@ -34,6 +36,7 @@ close_door(void *ctx)
     struct status_door *door = ctx;
 
     cache_free(door->cache);
+    bound_free(door->bound);
     files_free(door->files);
     free(door);
 }
@@ -43,6 +46,7 @@ open_door(const struct front_env *env, void **ret_ctx)
 {
     bv_auto_free struct status_door *door = calloc(1, sizeof(*door));
     bv_auto(cache) struct cache *cache = NULL;
+    bv_auto(bound) struct bound *bound = NULL;
 
     if (door == NULL)
         return BV_E_NO_MEMORY;
@@ -51,9 +55,11 @@ open_door(const struct front_env *env, void **ret_ctx)
     door->signer = env->signer;
     door->generation = door->settings->generation;
     BV_TRY(cache_new(&cache));
+    BV_TRY(bound_new(&bound));
     BV_TRY(files_new(door->settings, NULL, &door->files));
     door->map = door->settings->map;
     door->cache = BV_STEAL(cache);
+    door->bound = BV_STEAL(bound);
     *ret_ctx = BV_STEAL(door);
     return BV_OK;
 }
@@ -177,14 +183,17 @@ reply_ocsp_kept(struct front_request *request,
                    keeping.fields, NUM_FIELDS);
 }
 
-/* find_kept returns the kept answer that still holds, else NULL. */
+/* find_kept returns the kept answer that still holds, else NULL. late: although
+ * it is time for a new one. */
 static const struct cache_answer *
-find_kept(struct status_door *door, const struct cache_key *key, int64_t now)
+find_kept(struct status_door *door, const struct cache_key *key, int64_t now,
+          bool late)
 {
     const struct cache_answer *answer = cache_find(door->cache, key);
 
     if (answer == NULL || door->settings->map == NULL ||
-        now >= answer->refresh_at || now < answer->this_update)
+        now >= (late ? answer->next_update : answer->refresh_at) ||
+        now < answer->this_update)
         return NULL;
     return statusmap_get(door->settings->map, answer->index) == answer->word
                ? answer
@@ -206,11 +215,13 @@ reply_fresh(struct status_door *door, const struct question *question,
     int64_t now = clock_wall();
     const struct cache_answer *answer = NULL;
 
+    if (reply->word == 0 && reply->next_update != 0)
+        bound_unissued(door->bound, question->request->exchange->peer, now);
     if (question->has_key && reply->cacheable &&
         question->epoch == door->epoch) {
         cache_put(door->cache, &question->key, reply,
                   now + (reply->next_update - now) / 2);
-        answer = find_kept(door, &question->key, now);
+        answer = find_kept(door, &question->key, now, false);
     }
     if (answer != NULL)
         reply_ocsp_kept(question->request, answer, now);
@@ -236,11 +247,29 @@ on_answer(void *arg, enum bv_err err, enum msg_type type, struct span body)
 }
 
 static void
+reply_bounded(struct status_door *door, struct front_request *request,
+              const struct cache_key *key, int64_t now)
+{
+    const struct cache_answer *kept =
+        key != NULL ? find_kept(door, key, now, true) : NULL;
+
+    if (kept != NULL)
+        reply_ocsp_kept(request, kept, now);
+    else
+        reply_ocsp_error(request, OCSP_ANSWER_TRY_LATER);
+}
+
+static void
 ask_signer(struct status_door *door, struct front_request *request,
            struct span der, const struct cache_key *key)
 {
+    int64_t now = clock_wall();
+    if (!bound_take(door->bound, request->exchange->peer,
+                    door->settings->signed_per_address, now)) {
+        reply_bounded(door, request, key, now);
+        return;
+    }
     struct question *question = malloc(sizeof(*question));
-
     if (question == NULL) {
         reply_ocsp_error(request, OCSP_ANSWER_TRY_LATER);
         return;
@@ -274,7 +303,7 @@ answer_ocsp(struct status_door *door, struct front_request *request,
         return;
     }
     cache_key_of(asked.certs[0].whole, &key);
-    kept = find_kept(door, &key, now);
+    kept = find_kept(door, &key, now, false);
     if (kept != NULL)
         reply_ocsp_kept(request, kept, now);
     else

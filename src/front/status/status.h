@@ -32,6 +32,7 @@ struct front_status_settings {
     const struct front_status_crl *crls;
     size_t num_crls;
     struct statusmap *map; /* NULL: nothing is kept, everything is asked */
+    unsigned signed_per_address; /* answers a second; 0: no bound */
 };
 
 /* One answer below this is kept; LIMIT_OCSP_CACHE of them at most. */

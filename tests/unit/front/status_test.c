@@ -234,6 +234,35 @@ test_malformed_and_try_later(void **state)
     expect_status(OCSP_ANSWER_TRY_LATER);
 }
 
+/* Ten seconds may end in the middle of it, so twice the share and one. */
+static bool
+is_told_to_try_later(void **state)
+{
+    for (unsigned i = 0; i < 21; i++) {
+        unsigned before = fake_question.num;
+        post(state, ocsp_request(1, true));
+        if (fake_question.num == before)
+            return true;
+        answer(false, "fresh");
+    }
+    return false;
+}
+
+/* What costs a signature has a bound for each address; what is kept has none.
+ */
+static void
+test_signed_per_address(void **state)
+{
+    post(state, ocsp_request(1, false));
+    answer(true, "good");
+    assert_false(is_told_to_try_later(state)); /* 0: no bound */
+    settings.signed_per_address = 1;
+    assert_true(is_told_to_try_later(state));
+    expect_status(OCSP_ANSWER_TRY_LATER);
+    post(state, ocsp_request(1, false));
+    assert_true(body_is("good"));
+}
+
 static void
 test_get(void **state)
 {
@@ -432,6 +461,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_kept_until_the_word_changes),
         TEST(test_nonce_and_errors_are_not_kept),
+        TEST(test_signed_per_address),
         TEST(test_malformed_and_try_later),
         TEST(test_get),
         TEST(test_reload),
