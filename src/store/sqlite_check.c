@@ -9,9 +9,8 @@
 #include "base/auto.h"
 #include "store/sqlite_query.h"
 
-#define ROWS_PER_STEP                                                          \
-    256 /* a millisecond or two with what they bring along                     \
-         */
+/* A millisecond or two, with what they bring along. */
+#define ROWS_PER_STEP 256
 
 /* Where the pages are. The rest is found damaged by who uses it: an index is no
  * more than that, and small tables are read all the time. */
@@ -31,11 +30,10 @@ struct sqlite_reading {
 static void
 reading_free(struct sqlite_reading *reading)
 {
-    (void)sqlite3_close(reading->db);
+    if (reading != NULL)
+        (void)sqlite3_close(reading->db);
     free(reading);
 }
-
-BV_AUTO_DEFINE(reading, struct sqlite_reading, reading_free)
 
 enum bv_err
 sqlite_check_whole(sqlite3 *db, char *ret_problem, size_t cap)
@@ -72,12 +70,8 @@ check(void *ctx, char *ret_problem, size_t cap)
 /* --- reading through --- */
 
 static enum bv_err
-open_reading(const char *path, struct sqlite_reading **ret_reading)
+open_reading(struct sqlite_reading *r, const char *path)
 {
-    bv_auto(reading) struct sqlite_reading *r = calloc(1, sizeof(*r));
-
-    if (r == NULL)
-        return BV_E_NO_MEMORY;
     int rc = sqlite3_open_v2(path, &r->db,
                              SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc == SQLITE_OK)
@@ -90,8 +84,21 @@ open_reading(const char *path, struct sqlite_reading **ret_reading)
     (void)sqlite3_extended_result_codes(r->db, 1);
     (void)sqlite3_busy_timeout(r->db, SQLITE_BUSY_MS);
     r->after = INT64_MIN;
-    *ret_reading = BV_STEAL(r);
     return BV_OK;
+}
+
+static enum bv_err
+begin_reading(struct sqlite *s)
+{
+    struct sqlite_reading *reading = calloc(1, sizeof(*reading));
+    enum bv_err err =
+        reading != NULL ? open_reading(reading, s->path) : BV_E_NO_MEMORY;
+
+    if (err != BV_OK)
+        reading_free(reading);
+    else
+        s->reading = reading;
+    return err;
 }
 
 /* The next rows with all they hold; fewer than were asked for are the last. */
@@ -139,8 +146,7 @@ step(struct sqlite_reading *r, bool *ret_more)
 void
 sqlite_check_stop(struct sqlite *s)
 {
-    if (s->reading != NULL)
-        reading_free(s->reading);
+    reading_free(s->reading);
     s->reading = NULL;
     s->unread = false;
 }
@@ -154,7 +160,7 @@ check_step(void *ctx, bool *ret_more)
     if (!s->unread)
         return BV_OK;
     if (s->reading == NULL)
-        BV_TRY(open_reading(s->path, &s->reading));
+        BV_TRY(begin_reading(s));
     enum bv_err err = step(s->reading, ret_more);
     if (err != BV_OK || !*ret_more)
         sqlite_check_stop(s);
