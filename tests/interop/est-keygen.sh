@@ -16,6 +16,10 @@ profile "wrapped" {
     key-usage = { digitalSignature, keyAgreement }
     subject-key-id = "true"
 }
+profile "ed" {
+    server-keygen = true
+    keys = { ed25519 }
+}
 profile "rsa" {
     server-keygen = "true"
     keys = { rsa }
@@ -34,6 +38,7 @@ profile "approved" {
 label "clear" { profile = clear }
 label "approved" { profile = approved }
 label "wrapped" { profile = wrapped }
+label "ed" { profile = ed }
 label "rsa" { profile = rsa }
 label "signing" { profile = signing }'
 start_daemon
@@ -156,7 +161,7 @@ ask w1 some wrapped asymm="$id" caps=$gcm,$des3 -- "${own[@]}"
 equal "nothing in common: 400" 400 "$status"
 check "the reason says so" grep -q SMIMECapabilities <(reason)
 openssl genpkey -algorithm ED25519 -out "$work/ed.key"
-ask w1 ed wrapped asymm="$id" -- "${own[@]}"
+ask w1 ed ed asymm="$id" -- --user "w1:$(token --device w1)"
 equal "an Ed25519 key cannot be wrapped: 400" 400 "$status"
 check "the reason says so" grep -q Ed25519 <(reason)
 refuse "and it is not to be tried again" grep -qi "^Retry-After" "$work/head"
