@@ -43,8 +43,8 @@ make_ca(const char *name, const char *dns, enum profile_eku eku,
     return sink_view(out);
 }
 
-/* Gateways may ask for any name; their CA decides. */
-static void
+/* Gateways may ask for any name; their CA decides. Its key is the signer's. */
+static struct key *
 open_narrow(struct limits limits)
 {
     bv_auto(key) struct key *root_key = fixture_key();
@@ -65,6 +65,7 @@ open_narrow(struct limits limits)
     strcpy(gateway->san_patterns[0], "*.*.*");
     gateway->num_san_patterns = 1;
     assert_int_equal(signer_soft_add(&f.signer, "narrow", key), BV_OK);
+    return key;
 }
 
 static enum bv_err
@@ -102,14 +103,14 @@ check_names(void)
 static void
 test_names_of_the_issuer(void **state)
 {
-    open_narrow((struct limits){.ca_dns = "devices.example"});
+    (void)open_narrow((struct limits){.ca_dns = "devices.example"});
     check_names();
 }
 
 static void
 test_names_of_the_root(void **state)
 {
-    open_narrow((struct limits){.root_dns = "devices.example"});
+    (void)open_narrow((struct limits){.root_dns = "devices.example"});
     check_names();
 }
 
@@ -117,38 +118,39 @@ test_names_of_the_root(void **state)
 static void
 test_no_constraints(void **state)
 {
-    open_narrow((struct limits){.root_dns = NULL});
+    (void)open_narrow((struct limits){.root_dns = NULL});
     fixture_reopen(&f);
     assert_int_equal(ask_for("evil.example.org"), BV_OK);
 }
 
-/* The certificate of a CA is replaced: what holds is in the new one. */
+/* The certificate of a CA is replaced, its key stays: what holds is in the new
+ * one, and in those above it. */
 static void
 test_constraints_come_with_a_reload(void **state)
 {
     static struct core_ca cas[2];
     static struct core_config config;
-    open_narrow((struct limits){.root_dns = NULL});
-    fixture_reopen(&f);
-    assert_int_equal(ask_for("evil.example.org"), BV_OK);
-    struct key *key = fixture_key();
-    bv_auto(key) struct key *root_key = fixture_key();
     static uint8_t der[2][2048];
     struct sink root = SINK_ARRAY(der[0]), ca = SINK_ARRAY(der[1]);
+    bv_auto(key) struct key *root_key = fixture_key();
+    struct key *key = open_narrow((struct limits){.root_dns = NULL});
+    fixture_reopen(&f);
+    assert_int_equal(ask_for("evil.example.org"), BV_OK);
     (void)make_ca("root", "devices.example", PROFILE_EKU_NONE, root_key,
                   SPAN_EMPTY, root_key, &root);
     config = f.config;
     memcpy(cas, f.cas, sizeof cas);
-    strcpy(cas[1].name, "other");
     cas[1].cert = make_ca("intermediate", NULL, PROFILE_EKU_NONE, key,
                           sink_view(&root), root_key, &ca);
     cas[1].chain[0] = sink_view(&root);
     config.cas = cas;
-    strcpy(fixture_profile(&f, "gateway")->ca, "other");
-    assert_int_equal(signer_soft_add(&f.signer, "other", key), BV_OK);
     assert_int_equal(core_reconfigure(f.core, &config), BV_OK);
-    assert_int_equal(ask_for("a.devices.example"), BV_OK);
-    assert_int_equal(ask_for("evil.example.org"), BV_E_REFUSED);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(ask_for("a.devices.example"), BV_OK);
+        assert_int_equal(ask_for("evil.example.org"), BV_E_REFUSED);
+    }
+    assert_int_equal(core_reconfigure(f.core, &f.config), BV_OK);
+    assert_int_equal(ask_for("evil.example.org"), BV_OK);
 }
 
 /* RFC 5280 leaves it open; OpenSSL takes an issuer's usages for a bound. */
@@ -158,7 +160,7 @@ test_usages_of_the_issuer(void **state)
     char problem[300] = "", secret[64];
     uint8_t der[2048];
     bv_auto(key) struct key *key = fixture_key();
-    open_narrow((struct limits){.eku = PROFILE_EKU_SERVER_AUTH});
+    (void)open_narrow((struct limits){.eku = PROFILE_EKU_SERVER_AUTH});
     assert_int_equal(core_config_check(&f.config, problem, sizeof problem),
                      BV_E_BAD_CONFIG); /* gateways are clients, too */
     assert_non_null(strstr(problem, "gateway"));
