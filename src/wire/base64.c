@@ -135,3 +135,14 @@ base64_decode_in_place(uint8_t *text, size_t len, struct span *ret_bytes)
     BV_TRY(base64_decode(span_of(text, len), &out));
     return sink_done(&out, ret_bytes);
 }
+
+int
+base64_url_digit(int c)
+{
+    if (c == '-' || c == ' ')
+        c = '+';
+    if (c == '_')
+        c = '/';
+    unsigned digit = c >= 0 ? digit_of((uint8_t)c) : BAD;
+    return digit < SPACE ? (int)digit : -1;
+}

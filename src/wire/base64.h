@@ -27,4 +27,9 @@ enum bv_err base64_decode(struct span text, struct sink *out) BV_CHECKED;
 enum bv_err base64_decode_in_place(uint8_t *text, size_t len,
                                    struct span *ret_bytes) BV_CHECKED;
 
+/* base64_url_digit: what a letter of either alphabet (RFC 4648 4, 5) stands
+ * for, 0..63; -1 for none. In a URL "+" reads as a space in some hands, so that
+ * counts as one. */
+int base64_url_digit(int c);
+
 #endif

@@ -1,6 +1,8 @@
 /* The GET form of a request, RFC 6960 A.1, as clients and proxies mangle it. */
 #include "wire/ocsp.h"
 
+#include "wire/base64.h"
+
 #define END (-1)
 #define BAD (-2)
 
@@ -37,22 +39,6 @@ next_twice(struct span *in)
     return unescape(in, next_once);
 }
 
-static int
-sextet(int c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-' || c == ' ') /* "+" read as a form's space */
-        return 62;
-    if (c == '/' || c == '_')
-        return 63;
-    return -1;
-}
-
 /* After the first '=' at most one more, then the end. */
 static enum bv_err
 take_padding(struct span in)
@@ -75,7 +61,7 @@ ocsp_get_decode(struct span path, uint8_t buf[LIMIT_OCSP_REQUEST],
     if (path.len != 0 && path.data[0] == '/')
         path = span_of(path.data + 1, path.len - 1);
     while ((c = next_twice(&path)) >= 0 && c != '=') {
-        int value = sextet(c);
+        int value = base64_url_digit(c);
         if (value < 0)
             return BV_E_BAD_MESSAGE;
         bits = bits << 6 | (uint32_t)value;

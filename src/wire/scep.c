@@ -1,5 +1,6 @@
 #include "wire/scep.h"
 
+#include "wire/base64.h"
 #include "wire/der.h"
 #include "wire/name.h"
 #include "wire/oid.h"
@@ -216,21 +217,6 @@ scep_query_parse(struct span query, struct scep_query *ret)
     return BV_OK;
 }
 
-/* What a letter of either base64 alphabet stands for, -1 for none. */
-static int
-sextet(int c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '+' || c == '-' || c == ' ')
-        return 62;
-    return c == '/' || c == '_' ? 63 : -1;
-}
-
 /* take_octet undoes one percent escape. */
 static enum bv_err
 take_octet(struct span *in, uint8_t *ret_octet)
@@ -264,7 +250,7 @@ scep_message_decode(struct span message, struct sink *out)
         num_pads += octet == '=';
         if (octet == '=')
             continue;
-        int value = sextet(octet);
+        int value = base64_url_digit(octet);
         if (value < 0 || num_pads > 0)
             return BV_E_BAD_MESSAGE;
         bits = bits << 6 | (uint32_t)value;

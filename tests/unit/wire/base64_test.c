@@ -100,6 +100,22 @@ test_every_length_in_lines_and_in_place(void **state)
     }
 }
 
+static void
+test_url_digits(void **state)
+{
+    static const char both[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                               "abcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned known = 0;
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(base64_url_digit(both[i]), i);
+    assert_int_equal(base64_url_digit('-'), 62);
+    assert_int_equal(base64_url_digit(' '), 62); /* a "+" that was unescaped */
+    assert_int_equal(base64_url_digit('_'), 63);
+    for (int c = -2; c < 256; c++)
+        known += base64_url_digit(c) >= 0;
+    assert_int_equal(known, 64 + 3);
+}
+
 int
 main(void)
 {
@@ -108,6 +124,7 @@ main(void)
         cmocka_unit_test(test_white_space_anywhere),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_no_space),
+        cmocka_unit_test(test_url_digits),
         cmocka_unit_test(test_every_length_in_lines_and_in_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
