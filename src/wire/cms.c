@@ -34,6 +34,26 @@ cms_put_sorted(struct sink *out, const struct span *certs, size_t num)
     }
 }
 
+struct cms_info
+cms_info_open(struct sink *out, struct span type)
+{
+    struct cms_info marks;
+
+    marks.info = der_open(out, DER_SEQUENCE);
+    der_put_oid(out, type);
+    marks.content = der_open(out, DER_CONTEXT_CONS(0));
+    marks.inside = der_open(out, DER_SEQUENCE);
+    return marks;
+}
+
+void
+cms_info_close(struct sink *out, struct cms_info marks)
+{
+    der_close(out, marks.inside);
+    der_close(out, marks.content);
+    der_close(out, marks.info);
+}
+
 void
 cms_put_cert_set(struct sink *out, const struct span *certs, size_t num)
 {
@@ -51,10 +71,7 @@ cms_put_certs(struct sink *out, const struct span *certs, size_t num)
         out->failed = true;
         return;
     }
-    size_t info = der_open(out, DER_SEQUENCE);
-    der_put_oid(out, oid_cms_signed_data);
-    size_t content = der_open(out, DER_CONTEXT_CONS(0));
-    size_t signed_data = der_open(out, DER_SEQUENCE);
+    struct cms_info marks = cms_info_open(out, oid_cms_signed_data);
     der_put_uint(out, 1);
     der_put(out, DER_SET, SPAN_EMPTY); /* digestAlgorithms */
     size_t encap = der_open(out, DER_SEQUENCE);
@@ -62,9 +79,7 @@ cms_put_certs(struct sink *out, const struct span *certs, size_t num)
     der_close(out, encap);
     cms_put_cert_set(out, certs, num);
     der_put(out, DER_SET, SPAN_EMPTY); /* signerInfos */
-    der_close(out, signed_data);
-    der_close(out, content);
-    der_close(out, info);
+    cms_info_close(out, marks);
 }
 
 /* --- reading --- */
@@ -78,21 +93,17 @@ check_oid(struct span *in, struct span want)
     return span_eq(oid, want) ? BV_OK : BV_E_UNSUPPORTED;
 }
 
-/* open_signed_data goes down to what is inside SignedData. */
-static enum bv_err
-open_signed_data(struct span der, struct span *ret_in)
+enum bv_err
+cms_info_take(struct span der, struct span type, struct span *ret_in)
 {
     struct span info;
     struct span content;
-    struct span in;
 
     BV_TRY(der_only(der, DER_SEQUENCE, &info));
-    BV_TRY(check_oid(&info, oid_cms_signed_data));
+    BV_TRY(check_oid(&info, type));
     BV_TRY(der_take(&info, DER_CONTEXT_CONS(0), &content));
     BV_TRY(span_end(info));
-    BV_TRY(der_only(content, DER_SEQUENCE, &in));
-    *ret_in = in;
-    return BV_OK;
+    return der_only(content, DER_SEQUENCE, ret_in);
 }
 
 /* RFC 5652 5.1: some senders write version 3, and name digest algorithms
@@ -137,7 +148,7 @@ cms_certs_parse(struct span der, struct cms_certs *ret_list)
     struct span skipped;
     bool present;
 
-    BV_TRY(open_signed_data(der, &in));
+    BV_TRY(cms_info_take(der, oid_cms_signed_data, &in));
     BV_TRY(skip_to_certs(&in));
     BV_TRY(der_take_opt(&in, DER_CONTEXT_CONS(0), &present, &certs));
     if (!present)

@@ -17,6 +17,18 @@
  * once. Needs the sum of the lengths plus CMS_OVERHEAD. */
 void cms_put_certs(struct sink *out, const struct span *certs, size_t num);
 
+/* Every CMS message is a ContentInfo around one SEQUENCE (RFC 5652 3).
+ * cms_info_take goes down to what is inside that; UNSUPPORTED for another
+ * content type (OID content octets), BAD_MESSAGE, TRAILING_BYTES. cms_info_open
+ * and cms_info_close bracket it when it is written, as der_open does. */
+enum bv_err cms_info_take(struct span der, struct span type,
+                          struct span *ret_in) BV_CHECKED;
+struct cms_info {
+    size_t info, content, inside;
+};
+struct cms_info cms_info_open(struct sink *out, struct span type);
+void cms_info_close(struct sink *out, struct cms_info marks);
+
 /* cms_put_cert_set writes the CertificateSet of a SignedData ([0] IMPLICIT), as
  * above; nothing for none. cms_put_sorted writes DER elements in the order of a
  * SET OF, equal ones once. */

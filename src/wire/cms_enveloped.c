@@ -104,14 +104,8 @@ enum bv_err
 cms_enveloped_parse(struct span der, struct cms_enveloped *ret)
 {
     struct cms_enveloped e = {0};
-    struct span info, oid, content, in;
-    BV_TRY(der_only(der, DER_SEQUENCE, &info));
-    BV_TRY(der_oid(&info, &oid));
-    if (!span_eq(oid, oid_cms_enveloped_data))
-        return BV_E_UNSUPPORTED;
-    BV_TRY(der_take(&info, DER_CONTEXT_CONS(0), &content));
-    BV_TRY(span_end(info));
-    BV_TRY(der_only(content, DER_SEQUENCE, &in));
+    struct span in;
+    BV_TRY(cms_info_take(der, oid_cms_enveloped_data, &in));
     BV_TRY(read_enveloped(in, &e));
     *ret = e;
     return BV_OK;
@@ -229,16 +223,11 @@ put_encrypted(struct sink *out, const struct cms_enveloped_spec *spec)
 void
 cms_put_enveloped(struct sink *out, const struct cms_enveloped_spec *spec)
 {
-    size_t info = der_open(out, DER_SEQUENCE);
-    der_put_oid(out, oid_cms_enveloped_data);
-    size_t content = der_open(out, DER_CONTEXT_CONS(0));
-    size_t data = der_open(out, DER_SEQUENCE);
+    struct cms_info marks = cms_info_open(out, oid_cms_enveloped_data);
     der_put_uint(out, spec->recipient->issuer.len == 0 ? 2 : 0);
     size_t recipients = der_open(out, DER_SET);
     put_recipient(out, spec);
     der_close(out, recipients);
     put_encrypted(out, spec);
-    der_close(out, data);
-    der_close(out, content);
-    der_close(out, info);
+    cms_info_close(out, marks);
 }

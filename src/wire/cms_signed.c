@@ -201,14 +201,8 @@ enum bv_err
 cms_signed_parse(struct span der, struct cms_signed *ret_signed)
 {
     struct cms_signed s = {0};
-    struct span info, oid, content, in;
-    BV_TRY(der_only(der, DER_SEQUENCE, &info));
-    BV_TRY(der_oid(&info, &oid));
-    if (!span_eq(oid, oid_cms_signed_data))
-        return BV_E_UNSUPPORTED;
-    BV_TRY(der_take(&info, DER_CONTEXT_CONS(0), &content));
-    BV_TRY(span_end(info));
-    BV_TRY(der_only(content, DER_SEQUENCE, &in));
+    struct span in;
+    BV_TRY(cms_info_take(der, oid_cms_signed_data, &in));
     BV_TRY(read_signed_data(in, &s));
     *ret_signed = s;
     return BV_OK;
@@ -324,10 +318,10 @@ put_content(struct sink *out, const struct cms_signed_spec *spec)
     der_close(out, encap);
 }
 
-static void
-put_signed_data(struct sink *out, const struct cms_signed_spec *spec)
+void
+cms_put_signed(struct sink *out, const struct cms_signed_spec *spec)
 {
-    size_t data = der_open(out, DER_SEQUENCE);
+    struct cms_info marks = cms_info_open(out, oid_cms_signed_data);
     der_put_uint(out, 1);
     size_t digests = der_open(out, DER_SET);
     put_digest(out, spec->digest);
@@ -337,18 +331,7 @@ put_signed_data(struct sink *out, const struct cms_signed_spec *spec)
     size_t infos = der_open(out, DER_SET);
     put_signer(out, spec);
     der_close(out, infos);
-    der_close(out, data);
-}
-
-void
-cms_put_signed(struct sink *out, const struct cms_signed_spec *spec)
-{
-    size_t info = der_open(out, DER_SEQUENCE);
-    der_put_oid(out, oid_cms_signed_data);
-    size_t content = der_open(out, DER_CONTEXT_CONS(0));
-    put_signed_data(out, spec);
-    der_close(out, content);
-    der_close(out, info);
+    cms_info_close(out, marks);
 }
 
 void

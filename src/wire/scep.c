@@ -103,12 +103,10 @@ put_number(struct sink *out, struct span oid, unsigned n)
 static void
 put_signing_time(struct sink *out, int64_t time)
 {
-    size_t attr = der_open(out, DER_SEQUENCE);
-    der_put_oid(out, oid_signing_time);
-    size_t set = der_open(out, DER_SET);
-    der_put_time(out, time);
-    der_close(out, set);
-    der_close(out, attr);
+    uint8_t buf[24];
+    struct sink der = SINK_ARRAY(buf);
+    der_put_time(&der, time);
+    cms_put_attr(out, oid_signing_time, sink_view(&der));
 }
 
 enum bv_err
