@@ -10,6 +10,7 @@
 #include "core/checkpoint.h"
 #include "core/crl.h"
 #include "core/crl_wait.h"
+#include "core/find.h"
 #include "core/handle.h"
 #include "core/health.h"
 #include "core/infra.h"

@@ -2,28 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/find.h"
 #include "core/issue.h"
 #include "core/state.h"
-
-const struct profile *
-core_config_profile(const struct core_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->num_profiles; i++) {
-        if (strcmp(config->profiles[i].name, name) == 0)
-            return &config->profiles[i];
-    }
-    return NULL;
-}
-
-static const struct core_ca *
-find_ca(const struct core_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->num_cas; i++) {
-        if (strcmp(config->cas[i].name, name) == 0)
-            return &config->cas[i];
-    }
-    return NULL;
-}
 
 static enum bv_err
 bad_config(char *ret_problem, size_t cap, const char *what, const char *name,
@@ -86,7 +67,7 @@ check_cas(const struct core_config *config, char *ret_problem, size_t cap)
         if (cert_parse(ca->cert, &cert) != BV_OK || !cert_may_sign(&cert))
             return bad_config(ret_problem, cap, "ca", ca->name,
                               "the certificate is not a CA's");
-        if (find_ca(config, ca->name) != ca)
+        if (core_config_ca(config, span_str(ca->name)) != ca)
             return bad_config(ret_problem, cap, "ca", ca->name,
                               "the name is used twice");
         BV_TRY(check_cross(config, ca, ret_problem, cap));
@@ -102,7 +83,7 @@ check_profiles(const struct core_config *config, char *ret_problem, size_t cap)
         const struct profile *p = &config->profiles[i];
         if (profile_check(p, why, sizeof why) != BV_OK)
             return bad_config(ret_problem, cap, "profile", p->name, why);
-        if (p->ca[0] != '\0' && find_ca(config, p->ca) == NULL)
+        if (p->ca[0] != '\0' && core_config_ca(config, span_str(p->ca)) == NULL)
             return bad_config(ret_problem, cap, "profile", p->name,
                               "its CA does not exist");
     }

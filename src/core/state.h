@@ -182,8 +182,6 @@ struct core {
 /* The time of the wall clock, Unix seconds. */
 int64_t core_now(const struct core *core);
 /* The searches by name or number: NULL when there is none. */
-const struct profile *core_config_profile(const struct core_config *config,
-                                          const char *name);
 const struct profile *core_profile(const struct core *core, const char *name);
 struct issuer *core_issuer(struct core *core, const char *name);
 struct issuer *core_issuer_of_id(struct core *core, uint8_t id);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/find.h"
 #include "front/est/offer.h"
 #include "front/peer.h"
 #include "wire/cms.h"
@@ -414,7 +415,7 @@ on_profile(void *arg, enum bv_err err, enum msg_type type, struct span body)
         reply_csrattrs(
             request, offer,
             reply.err == BV_OK
-                ? offers_profile(door->settings->config, reply.profile)
+                ? core_config_profile(door->settings->config, reply.profile)
                 : NULL);
 }
 
@@ -458,7 +459,7 @@ handle_csrattrs(void *ctx, struct front_request *request)
         return;
     }
     if (request->segment.len == 0 && tls->trust == NET_TRUST_MANUFACTURER)
-        profile = offers_profile(
+        profile = core_config_profile(
             door->settings->config,
             profile_of_maker(door->settings->config, tls->trust_name));
     reply_csrattrs(request, offer, profile);

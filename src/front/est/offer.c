@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/find.h"
 #include "pki/digest.h"
 #include "wire/cms.h"
 #include "wire/der.h"
@@ -9,26 +10,13 @@
 #include "wire/name.h"
 #include "wire/oid.h"
 
-const struct profile *
-offers_profile(const struct core_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->num_profiles; i++)
-        if (strcmp(config->profiles[i].name, name) == 0)
-            return &config->profiles[i];
-    return NULL;
-}
-
 const struct core_ca *
 offers_ca(const struct core_config *config, const char *profile_name)
 {
-    const struct profile *profile = offers_profile(config, profile_name);
+    const struct profile *profile = core_config_profile(config, profile_name);
 
-    if (profile == NULL)
-        return NULL;
-    for (size_t i = 0; i < config->num_cas; i++)
-        if (strcmp(config->cas[i].name, profile->ca) == 0)
-            return &config->cas[i];
-    return NULL;
+    return profile != NULL ? core_config_ca(config, span_str(profile->ca))
+                           : NULL;
 }
 
 /* --- CSR attributes --- */
@@ -200,7 +188,7 @@ add_offer(const struct front_est_settings *settings, struct offers *offers,
         offers_find(offers, span_str(label)) != NULL)
         return BV_E_BAD_CONFIG;
     memcpy(offer->label, label, strlen(label) + 1);
-    offer->profile = offers_profile(settings->config, profile);
+    offer->profile = core_config_profile(settings->config, profile);
     offer->ca = offers_ca(settings->config, profile);
     if (offer->profile == NULL || offer->ca == NULL)
         return BV_E_BAD_CONFIG;

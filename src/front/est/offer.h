@@ -31,9 +31,6 @@ void offers_free(struct offers *offers);
 BV_AUTO_DEFINE(offers, struct offers, offers_free)
 /* offers_find: NULL when the label is not known. */
 const struct offer *offers_find(const struct offers *offers, struct span label);
-/* offers_profile: by its name, NULL when unknown. */
-const struct profile *offers_profile(const struct core_config *config,
-                                     const char *name);
 /* offers_ca: the CA of a profile by its name, NULL when unknown. */
 const struct core_ca *offers_ca(const struct core_config *config,
                                 const char *profile);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/find.h"
 #include "front/peer.h"
 #include "front/scep/answer.h"
 #include "wire/cert.h"
@@ -62,33 +63,6 @@ struct target {
     const struct core_ca *ca;
 };
 
-static const struct profile *
-find_profile(const struct core_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->num_profiles; i++)
-        if (strcmp(config->profiles[i].name, name) == 0)
-            return &config->profiles[i];
-    return NULL;
-}
-
-static const struct core_ca *
-find_ca(const struct core_config *config, const char *name)
-{
-    for (size_t i = 0; i < config->num_cas; i++)
-        if (strcmp(config->cas[i].name, name) == 0)
-            return &config->cas[i];
-    return NULL;
-}
-
-static const struct core_label *
-find_label(const struct core_config *config, struct span name)
-{
-    for (size_t i = 0; i < config->num_labels; i++)
-        if (span_eq_str(name, config->labels[i].label))
-            return &config->labels[i];
-    return NULL;
-}
-
 static struct span
 first_segment(struct span path)
 {
@@ -112,7 +86,7 @@ find_target(const struct scep_door *door, const struct front_request *request,
 {
     const struct core_config *config = door->settings->config;
     struct span segment = first_segment(request->rest);
-    const struct core_label *label = find_label(config, segment);
+    const struct core_label *label = core_config_label(config, segment);
     struct target t = {.label = ""};
     if (!door->settings->enabled)
         return BV_E_NOT_FOUND;
@@ -122,8 +96,10 @@ find_target(const struct scep_door *door, const struct front_request *request,
         memcpy(t.label, label->label, sizeof(t.label));
     const char *name =
         config->default_profile[0] != '\0' ? config->default_profile : "device";
-    t.profile = find_profile(config, label != NULL ? label->profile : name);
-    t.ca = t.profile != NULL ? find_ca(config, t.profile->ca) : NULL;
+    t.profile =
+        core_config_profile(config, label != NULL ? label->profile : name);
+    t.ca = t.profile != NULL ? core_config_ca(config, span_str(t.profile->ca))
+                             : NULL;
     *ret = t;
     return t.ca != NULL ? BV_OK : BV_E_NOT_FOUND;
 }
@@ -348,7 +324,8 @@ fail_with(struct work *w, const struct message_fault *fault)
 static enum bv_err
 make_content(struct work *w, const struct core_reply *core)
 {
-    const struct core_ca *ca = find_ca(w->door->settings->config, w->ca);
+    const struct core_ca *ca =
+        core_config_ca(w->door->settings->config, span_str(w->ca));
     struct span certs[LIMIT_CHAIN + 2] = {core->cert};
     size_t num = 1, cap = core->cert.len + CMS_OVERHEAD;
     for (size_t i = 0; ca != NULL && i < ca->num_chain; i++)

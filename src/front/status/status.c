@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "core/find.h"
 #include "front/peer.h"
 #include "front/status/bound.h"
 #include "front/status/cache.h"
@@ -384,15 +385,6 @@ handle_crl(void *ctx, struct front_request *request)
         send_crl(request, crl);
 }
 
-static const struct core_ca *
-find_ca(const struct core_config *config, struct span name)
-{
-    for (size_t i = 0; i < config->num_cas; i++)
-        if (span_eq_str(name, config->cas[i].name))
-            return &config->cas[i];
-    return NULL;
-}
-
 static void
 handle_ca(void *ctx, struct front_request *request)
 {
@@ -402,7 +394,7 @@ handle_ca(void *ctx, struct front_request *request)
     struct span name;
 
     if (strip(request->segment, ".cer", &name) == BV_OK)
-        ca = find_ca(door->settings->config, name);
+        ca = core_config_ca(door->settings->config, name);
     if (ca == NULL) {
         front_fail(request, BV_E_NOT_FOUND, NULL, 0);
         return;
@@ -421,7 +413,8 @@ handle_ca(void *ctx, struct front_request *request)
 static bool
 must_publish(const struct status_door *door, const char *name)
 {
-    const struct core_ca *ca = find_ca(door->settings->config, span_str(name));
+    const struct core_ca *ca =
+        core_config_ca(door->settings->config, span_str(name));
 
     return ca != NULL && !ca->offline && ca->crl_path[0] != '\0';
 }
