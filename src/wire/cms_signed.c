@@ -123,7 +123,8 @@ read_signing_time(struct span attr_set, struct cms_attrs *a)
     return BV_OK; /* devices without a clock write nonsense */
 }
 
-/* RFC 5652 11.1, 11.2: both must be there when there are attributes. */
+/* RFC 5652 11.1, 11.2: both must be there when there are attributes, and the
+ * type is that of what is signed. */
 static enum bv_err
 read_attrs(struct span attr_set, struct cms_attrs *a)
 {
@@ -134,7 +135,8 @@ read_attrs(struct span attr_set, struct cms_attrs *a)
     if (err == BV_E_NOT_FOUND)
         return BV_E_BAD_MESSAGE;
     BV_TRY(err);
-    BV_TRY(der_oid(&type, &a->content_type));
+    if (der_only(type, DER_OID, &type) != BV_OK || !span_eq(type, oid_cms_data))
+        return BV_E_BAD_MESSAGE;
     BV_TRY(der_only(digest, DER_OCTET_STRING, &a->message_digest));
     return read_signing_time(attr_set, a);
 }

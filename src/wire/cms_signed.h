@@ -36,7 +36,6 @@ struct cms_party {
 
 /* What is signed besides the content. Spans are empty where there is none. */
 struct cms_attrs {
-    struct span content_type;   /* OID content octets */
     struct span message_digest; /* the octets */
     bool has_signing_time;
     int64_t signing_time; /* Unix seconds */

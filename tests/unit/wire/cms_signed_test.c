@@ -36,7 +36,6 @@ test_reads_what_openssl_wrote(void **state)
     assert_int_equal(s.signature_alg, CMS_SIGNATURE_RSA);
     assert_int_equal(s.signature.len, 256);
     assert_int_equal(s.attrs.message_digest.len, 32);
-    assert_true(span_eq(s.attrs.content_type, oid_cms_data));
     assert_true(s.attrs.has_signing_time);
     assert_true(cms_certs_next(&s.certs, &der));
     assert_int_equal(cert_parse(der, &cert), BV_OK);
@@ -70,6 +69,24 @@ test_refuses_what_is_cut_or_longer(void **state)
     memory[der.len] = 0;
     assert_int_equal(cms_signed_parse(span_of(memory, der.len + 1), &s),
                      BV_E_TRAILING_BYTES);
+}
+
+/* RFC 5652 11.1: attributes that were signed with something else are not. */
+static void
+test_attributes_are_of_this_content(void **state)
+{
+    struct span der = good();
+    struct cms_signed s;
+    static const uint8_t data[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86,
+                                   0xf7, 0x0d, 0x01, 0x07, 0x01};
+    uint8_t *last = NULL;
+
+    for (uint8_t *at = memory; at + sizeof(data) < memory + der.len; at++)
+        if (memcmp(at, data, sizeof(data)) == 0)
+            last = at;
+    assert_non_null(last); /* the other one is eContentType */
+    last[sizeof(data) - 1] = 5;
+    assert_int_equal(cms_signed_parse(der, &s), BV_E_BAD_MESSAGE);
 }
 
 static void
@@ -266,6 +283,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reads_what_openssl_wrote),
         cmocka_unit_test(test_refuses_what_is_cut_or_longer),
+        cmocka_unit_test(test_attributes_are_of_this_content),
         cmocka_unit_test(test_party_by_key_id),
         cmocka_unit_test(test_writes_and_reads),
         cmocka_unit_test(test_no_content_is_not_empty_content),
